@@ -1,0 +1,107 @@
+//! Turns a pre-initialised WebAssembly component into one static core module.
+//!
+//! A component that `componentize-py` writes is a dozen shared libraries, position-independent, tied together with
+//! tables and trampolines; instantiating it takes hundreds of microseconds. After pre-initialisation nothing of that
+//! is dynamic any more. [`flatten`] links it once and for all: one memory, one table that never changes, one mutable
+//! global (the stack pointer). The lowered imports stay as imports, named by interface and function.
+//!
+//! The crate refuses what it does not understand, with a typed [`Error`]; it never panics on bad input, and never runs
+//! code of the component.
+//!
+//! | export | what it is |
+//! |---|---|
+//! | `memory` | the linear memory |
+//! | `__stack_pointer` | the one mutable global; with the memory it is the whole state of an instance |
+//! | an exported function, `cabi_post_` and its name | the core function, and what must be called after each call of it |
+//! | `cabi_realloc` | allocates the arguments of exported functions |
+//! | `host_realloc` | allocates what imported functions return |
+
+mod code;
+mod component;
+mod emit;
+mod error;
+mod link;
+mod number;
+mod parse;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use wasmparser::{Validator, WasmFeatures};
+
+pub use error::Error;
+
+/// How to flatten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Jump tables with at most this many entries become compares and branches; 0 leaves all as they are.
+    ///
+    /// Default: 3.
+    pub small_br_table: u32,
+    /// The function, as `module!function`, that allocates what host functions return, where lowerings name several.
+    ///
+    /// Default: that of the C library.
+    pub allocator: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { small_br_table: 3, allocator: "libc.so!cabi_realloc".to_owned() }
+    }
+}
+
+/// A flattened component.
+#[derive(Debug, Clone)]
+pub struct Flattened {
+    /// The core module in the binary format.
+    pub module: Vec<u8>,
+    /// What flattening did.
+    pub stats: Stats,
+}
+
+/// What flattening did, for people who read build logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Functions of all core instances, imports among them.
+    pub functions_in: usize,
+    /// Functions with a body in the flattened module.
+    pub functions_out: usize,
+    /// Functions that the flattened module imports.
+    pub imports: usize,
+    /// Functions that only forwarded to another one.
+    pub trampolines: usize,
+    /// Reads of globals that became constants.
+    pub globals_folded: u64,
+    /// Jump tables that became compares.
+    pub br_tables_lowered: u64,
+    /// Bytes in data segments.
+    pub data_bytes: usize,
+    /// Number of data segments.
+    pub data_segments: usize,
+    /// Size of the flattened module in bytes.
+    pub bytes: usize,
+}
+
+/// The proposals that input may use. Whatever is not listed is refused by the validator, so that the other modules
+/// need not know about it: exceptions, threads, garbage collection, several memories, 64-bit memories.
+fn features() -> WasmFeatures {
+    WasmFeatures::WASM2
+        .union(WasmFeatures::TAIL_CALL)
+        .union(WasmFeatures::EXTENDED_CONST)
+        .union(WasmFeatures::COMPONENT_MODEL)
+}
+
+/// Flattens `component`, a pre-initialised component in the binary format.
+///
+/// # Errors
+/// When the bytes are no valid component, and when it uses something that cannot be flattened: see [`Error`].
+pub fn flatten(component: &[u8], options: &Options) -> Result<Flattened, Error> {
+    if !wasmparser::Parser::is_component(component) {
+        return Err(Error::NotAComponent);
+    }
+    Validator::new_with_features(features()).validate_all(component)?;
+    let linked = component::link(component)?;
+    let reached = reach::reach(&linked.program, &linked.exports, &options.allocator)?;
+    emit::emit(&linked, &reached, options)
+}

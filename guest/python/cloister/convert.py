@@ -1,0 +1,277 @@
+"""Whole columns between wire values and the values users see.
+
+A `Codec` belongs to one type. Its column functions are None where wire and Python value are the same
+object, so that such columns cost nothing; they compose, so that a list's items are a column again.
+They trust the host's columns, and on the way back check just enough to be exact: whatever is not plainly
+right goes to the strict check of `_strict`, and what still slips through fails the host's own check.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any, Callable, Dict, List, Optional
+
+from ._strict import EPOCH, EPOCH_DAY, EPOCH_UTC, MICROSECOND, Strict, strict_of
+from .row import Interval, row_class
+from .types import display, python_name
+
+__all__ = ["Codec", "codec"]
+
+Column = List[Any]
+Convert = Optional[Callable[[Column], Column]]
+
+
+class Codec:
+    """How one type's columns are read and written."""
+
+    __slots__ = ("expected", "from_python", "hashable", "python", "strict", "to_python")
+
+    def __init__(
+        self, json: Dict[str, Any], to_python: Convert, from_python: Convert, strict: Strict, hashable: bool = True
+    ) -> None:
+        self.expected = display(json)
+        self.python = python_name(json)
+        self.to_python = to_python
+        self.from_python = from_python
+        self.strict = strict
+        self.hashable = hashable
+
+
+def codec(json: Dict[str, Any]) -> Codec:
+    """The codec of a type. Raises `TypeError` for types that Python values cannot have, with the reason."""
+    kind = json["type"]
+    if kind == "dictionary":
+        return codec(json["value"])
+    if kind in ("list", "large_list", "fixed_size_list"):
+        return _list(json)
+    if kind == "struct":
+        return _struct(json)
+    if kind == "map":
+        return _map(json)
+    strict = strict_of(json)
+    if kind == "timestamp":
+        zone = json.get("timezone")
+        if zone:
+            return Codec(json, _to_instant(zone_of(zone)), _from_aware(strict), strict)
+        return Codec(json, _to_datetime, _from_naive(strict), strict)
+    make = _SPECIAL.get(kind)
+    if make is not None:
+        return Codec(json, make[0], make[1](strict), strict)
+    return Codec(json, None, None, strict)
+
+
+def zone_of(name: str) -> tzinfo:
+    """A time zone from its IANA name or a fixed offset such as `+02:00`."""
+    if name in ("UTC", "Z", "+00:00", "Etc/UTC"):
+        return timezone.utc
+    if name[:1] in ("+", "-"):
+        digits = name[1:].replace(":", "")
+        if digits.isdigit() and len(digits) in (2, 4):
+            offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
+            return timezone(-offset if name[0] == "-" else offset)
+        raise TypeError(f"{name!r} is not a time zone")
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except Exception:
+        raise TypeError(f"the time zone {name!r} is not known here") from None
+
+
+# Simple types. The comprehensions hold no Python-level call for values of the exact type.
+
+
+def _to_decimal(column: Column) -> Column:
+    return [None if v is None else Decimal(v) for v in column]
+
+
+def _from_decimal(strict: Strict) -> Convert:
+    return lambda column: [str(v) if type(v) is Decimal else None if v is None else strict(v) for v in column]
+
+
+def _to_date(column: Column) -> Column:
+    day = date.fromordinal
+    return [None if v is None else day(v + EPOCH_DAY) for v in column]
+
+
+def _from_date(strict: Strict) -> Convert:
+    return lambda column: [
+        v.toordinal() - EPOCH_DAY if type(v) is date else None if v is None else strict(v) for v in column
+    ]
+
+
+def _to_time(column: Column) -> Column:
+    return [
+        None if v is None else time(v // 3_600_000_000, v // 60_000_000 % 60, v // 1_000_000 % 60, v % 1_000_000)
+        for v in column
+    ]
+
+
+def _from_time(strict: Strict) -> Convert:
+    return lambda column: [
+        (v.hour * 3600 + v.minute * 60 + v.second) * 1_000_000 + v.microsecond
+        if type(v) is time and v.tzinfo is None
+        else None
+        if v is None
+        else strict(v)
+        for v in column
+    ]
+
+
+def _to_datetime(column: Column) -> Column:
+    return [None if v is None else EPOCH + timedelta(0, 0, v) for v in column]
+
+
+def _from_naive(strict: Strict) -> Convert:
+    return lambda column: [
+        (v - EPOCH) // MICROSECOND if type(v) is datetime and v.tzinfo is None else None if v is None else strict(v)
+        for v in column
+    ]
+
+
+def _to_instant(zone: tzinfo) -> Convert:
+    if zone is timezone.utc:
+        return lambda column: [None if v is None else EPOCH_UTC + timedelta(0, 0, v) for v in column]
+    return lambda column: [None if v is None else (EPOCH_UTC + timedelta(0, 0, v)).astimezone(zone) for v in column]
+
+
+def _from_aware(strict: Strict) -> Convert:
+    # The difference of datetimes of unlike zones is that of their instants, and honours `fold`.
+    return lambda column: [
+        (v - EPOCH_UTC) // MICROSECOND
+        if type(v) is datetime and v.tzinfo is not None
+        else None
+        if v is None
+        else strict(v)
+        for v in column
+    ]
+
+
+def _to_timedelta(column: Column) -> Column:
+    return [None if v is None else timedelta(0, 0, v) for v in column]
+
+
+def _from_timedelta(strict: Strict) -> Convert:
+    return lambda column: [
+        v // MICROSECOND if type(v) is timedelta else None if v is None else strict(v) for v in column
+    ]
+
+
+def _to_interval(column: Column) -> Column:
+    make = Interval._make
+    return [None if v is None else make(v) for v in column]
+
+
+def _from_interval(strict: Strict) -> Convert:
+    return lambda column: [tuple(v) if type(v) is Interval else None if v is None else strict(v) for v in column]
+
+
+_DECIMAL = (_to_decimal, _from_decimal)
+_DATE = (_to_date, _from_date)
+_TIME = (_to_time, _from_time)
+_SPECIAL: Dict[str, Any] = {
+    "decimal128": _DECIMAL,
+    "decimal256": _DECIMAL,
+    "date32": _DATE,
+    "date64": _DATE,
+    "time32": _TIME,
+    "time64": _TIME,
+    "duration": (_to_timedelta, _from_timedelta),
+    "interval": (_to_interval, _from_interval),
+}
+
+
+# Types of types.
+
+
+def _list(json: Dict[str, Any]) -> Codec:
+    item = codec(json["item"])
+    strict = strict_of(json)
+    to_python, from_python = item.to_python, item.from_python
+    if to_python is None or from_python is None:
+        return Codec(json, None, None, strict, False)
+    to_items, from_items = to_python, from_python
+
+    # The items of all lists are converted as one column.
+    def read(column: Column) -> Column:
+        items = iter(to_items(_joined(column)))
+        return [None if v is None else list(islice(items, len(v))) for v in column]
+
+    def write(column: Column) -> Column:
+        if not all(type(v) is list or v is None for v in column):
+            return [None if v is None else strict(v) for v in column]
+        items = iter(from_items(_joined(column)))
+        return [None if v is None else list(islice(items, len(v))) for v in column]
+
+    return Codec(json, read, write, strict, False)
+
+
+def _joined(column: Column) -> Column:
+    return list(chain.from_iterable([v for v in column if v]))
+
+
+def _map(json: Dict[str, Any]) -> Codec:
+    key, value = codec(json["key"]), codec(json["value"])
+    if not key.hashable:
+        raise TypeError(f"Python cannot hash a {key.python}, so {key.expected} cannot be the key of a map")
+    strict = strict_of(json)
+    if key.to_python is None and value.to_python is None:
+        return Codec(json, None, None, strict, False)
+    to_keys, to_values = key.to_python or list, value.to_python or list
+    from_keys, from_values = key.from_python or list, value.from_python or list
+
+    def through(column: Column, keys_of: Callable[[Column], Column], values_of: Callable[[Column], Column]) -> Column:
+        present = [v for v in column if v]
+        keys = iter(keys_of(list(chain.from_iterable(present))))
+        values = iter(values_of(list(chain.from_iterable([v.values() for v in present]))))
+        return [None if v is None else dict(zip(islice(keys, len(v)), islice(values, len(v)))) for v in column]
+
+    def write(column: Column) -> Column:
+        if not all(type(v) is dict or v is None for v in column):
+            return [None if v is None else strict(v) for v in column]
+        found = through(column, from_keys, from_values)
+        if any(v is not None and len(v) != len(w) for v, w in zip(column, found)):
+            return [None if v is None else strict(v) for v in column]  # keys that became equal
+        return found
+
+    return Codec(json, lambda column: through(column, to_keys, to_values), write, strict, False)
+
+
+def _struct(json: Dict[str, Any]) -> Codec:
+    codecs = [codec(field["type"]) for field in json["fields"]]
+    strict = strict_of(json)
+    cls = row_class(tuple(field["name"] for field in json["fields"]))
+    new = tuple.__new__
+    readers = [(i, c.to_python) for i, c in enumerate(codecs) if c.to_python is not None]
+    writers = [(i, c.from_python) for i, c in enumerate(codecs) if c.from_python is not None]
+    size = len(codecs)
+
+    def to_python(column: Column) -> Column:
+        if readers:
+            column = _through_fields(column, readers)
+        return [None if v is None else new(cls, v) for v in column]
+
+    def from_python(column: Column) -> Column:
+        if all(v is None or type(v) is cls or (type(v) is tuple and len(v) == size) for v in column):
+            if writers:
+                return _through_fields(column, writers)
+            return [None if v is None else tuple(v) for v in column]
+        return [None if v is None else strict(v) for v in column]
+
+    return Codec(json, to_python, from_python, strict, all(c.hashable for c in codecs))
+
+
+def _through_fields(column: Column, convert: List[Any]) -> Column:
+    """The structs of `column` with some fields converted, a field's values at a time."""
+    present = [v for v in column if v is not None]
+    if not present:
+        return column
+    fields: List[Any] = list(zip(*present))
+    for index, function in convert:
+        fields[index] = function(list(fields[index]))
+    rows = zip(*fields)
+    if len(present) == len(column):
+        return list(rows)
+    return [None if v is None else next(rows) for v in column]

@@ -1,0 +1,102 @@
+"""Runs once, before the snapshot: imports, prepares the interpreter, and leaves behind what a sandbox starts with.
+
+Nothing here may depend on the machine that builds the image, for the image must not tell where it was built.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import marshal
+import os
+import sys
+import time
+
+import wit_world
+
+# The harness comes first: what it imports would otherwise be read from files that are gone later.
+from cloister._harness import Harness
+
+from . import fresh_random, preload, warm_up
+from .stdlib_importer import StdlibImporter
+from .zones import Zones
+
+#: Where the parts of the interpreter that the image does not contain lie before the snapshot.
+LIBRARY = "/python"
+
+#: Young objects that may pile up before the cycle collector looks at them. The default, 2,000, suits a heap whose
+#: long-lived objects the collector has seen; after `gc.freeze` a job's growing state would be scanned again and again.
+GC_THRESHOLD = 50_000
+
+
+def _reply(kind: str, message: str, limit: str | None) -> bytes:
+    """An error reply that is ready before anything goes wrong, since making one needs memory."""
+    error = {
+        "kind": kind,
+        "message": message,
+        "exception": None,
+        "traceback": None,
+        "row": None,
+        "function": None,
+        "expected": None,
+        "actual": None,
+        "argument": None,
+        "limit": limit,
+    }
+    return marshal.dumps((1, json.dumps(error)), 2)
+
+
+OUT_OF_MEMORY = _reply("limit", "the sandbox is out of memory", "memory")
+INTERNAL = _reply("internal", "the harness failed", None)
+
+
+def _prepare() -> Harness:
+    sys.dont_write_bytecode = True
+    here = os.path.dirname(__file__)
+    importer = StdlibImporter()
+    importer.collect(LIBRARY)
+    # After the built-in and the frozen modules, before the file system.
+    sys.meta_path.insert(2, importer)
+    preload.preload()
+    importer.discard_imported()
+    Zones(os.path.join(here, "zones.bin")).install()
+    fresh_random.install()
+    # The C library emulates processor time as the time since its own start, which was during the build.
+    time.process_time = time.perf_counter
+    time.process_time_ns = time.perf_counter_ns
+    with open(os.path.join(here, "python-version"), "w", encoding="ascii") as file:
+        file.write(".".join(str(part) for part in sys.version_info[:3]))
+    _forget_the_build()
+    warm_up.warm_up(Harness(owns_output=False))
+    return Harness()
+
+
+def _forget_the_build() -> None:
+    """Drop every directory and variable of the build: none of them exists in a sandbox."""
+    sys.path.clear()
+    sys.path_hooks.clear()
+    sys.path_importer_cache.clear()
+    sys.argv[:] = [""]
+    os.environ.clear()
+
+
+_harness = _prepare()
+
+
+class WitWorld(wit_world.WitWorld):
+    """The exports of a sandbox."""
+
+    def handle(self, request: bytes) -> bytes:
+        """Answer one request. Never raises: an exception that left this function would end the sandbox."""
+        try:
+            return _harness.handle(request)
+        except MemoryError:
+            return OUT_OF_MEMORY
+        except BaseException:
+            return INTERNAL
+
+
+gc.set_threshold(GC_THRESHOLD)
+gc.collect()
+# What exists now lives as long as the sandbox; the collector need not touch its pages, so they stay shared.
+gc.freeze()
