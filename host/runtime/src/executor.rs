@@ -1,0 +1,64 @@
+//! The trait that the three modes share. An executor holds one harness (a sandbox, a worker, an embedded module) and
+//! carries request frames to it and replies back. It knows no function, type or column; `job` does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow::array::ArrayRef;
+
+use crate::Error;
+use crate::function::{Argument, Binding};
+
+/// What holds for one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallContext<'a> {
+    /// When the call must have ended, and the limit that this comes from (for the error).
+    pub deadline: Option<(Instant, Duration)>,
+    /// Set when the host wants the job's calls to stop.
+    pub cancelled: &'a Arc<AtomicBool>,
+}
+
+impl CallContext<'_> {
+    /// The error with which the call must end now, if it must.
+    pub fn interruption(&self) -> Option<Error> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Some(Error::Cancelled);
+        }
+        match self.deadline {
+            Some((at, limit)) if Instant::now() >= at => Some(Error::Limit(crate::Limit::Deadline { limit })),
+            _ => None,
+        }
+    }
+}
+
+/// Called once with the reply's bytes, which it must treat as hostile.
+pub(crate) type ReadReply<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
+
+/// One running harness of one job.
+pub(crate) trait Executor: Send {
+    /// Carries `request` to the harness and hands the reply to `read`.
+    ///
+    /// # Errors
+    /// Those of `read`; a limit, a death or a cancellation. After an error of the executor's own, [`Self::is_alive`]
+    /// tells whether the harness can be used again.
+    fn request(&mut self, request: &[u8], context: &CallContext<'_>, read: ReadReply<'_>) -> Result<(), Error>;
+
+    /// Evaluates a bound scalar function without a frame, where the mode has a faster way for these types. `None`
+    /// means: no such way, use [`Self::request`].
+    fn evaluate(
+        &mut self,
+        _binding: &Binding,
+        _arguments: &[Argument],
+        _rows: usize,
+        _context: &CallContext<'_>,
+    ) -> Option<Result<ArrayRef, Error>> {
+        None
+    }
+
+    /// Whether the harness can take another request. A dead executor is dropped and replaced.
+    fn is_alive(&self) -> bool;
+
+    /// The most memory that the harness has held so far, in bytes; 0 where the mode cannot tell.
+    fn peak_memory(&self) -> u64;
+}

@@ -1,0 +1,248 @@
+//! The executor of process mode: one worker, one stream. Sends a request, blocks until the reply, the deadline, a
+//! cancellation or the worker's death; after anything but a reply the worker is killed and the executor is dead.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use cloister_proto::v1::{HostMessage, Limits, host_message};
+use cloister_proto::{SOCKET_VARIABLE, TOKEN_VARIABLE};
+use prost::bytes::Bytes;
+
+use super::interpreter::Interpreter;
+use super::link::{Closed, Event, Link};
+use super::memory::PeakMemory;
+use super::server::{Server, Ticket};
+use super::worker::{Spec, Worker};
+use crate::executor::{CallContext, Executor, ReadReply};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode, Limit};
+
+/// How long a worker may take from its start to its hello. It imports gRPC meanwhile, from a disk that may be cold.
+const STARTUP: Duration = Duration::from_secs(60);
+
+/// How often a waiting call looks whether it was cancelled.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How long a process whose stream has ended may take to end, and the other way round. Both come within milliseconds,
+/// unless a child that the worker left behind holds the stream open, or the worker closed it and lives on.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// The most bytes of a request: gRPC counts a message's length in 32 bits.
+const MOST_REQUEST: usize = u32::MAX as usize - 1024;
+
+/// What every worker of a job is started with.
+pub struct Start {
+    pub server: Arc<Server>,
+    pub interpreter: Interpreter,
+    /// The directory that holds the Python package.
+    pub guest: String,
+    pub memory: Option<u64>,
+    pub reply: usize,
+    pub log: Arc<JobLog>,
+}
+
+/// One worker and its stream.
+pub struct ProcessExecutor {
+    /// Declared first: the worker is killed and buried before its invitation and its link go.
+    worker: Worker,
+    ticket: Ticket,
+    link: Arc<Link>,
+    events: Receiver<Event>,
+    /// The id of the last request.
+    last: u64,
+    alive: bool,
+    reply_limit: usize,
+    peak: PeakMemory,
+}
+
+impl ProcessExecutor {
+    /// Starts a worker and waits for its hello.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with what the worker wrote to stderr when it does not come up, [`Error::Cancelled`].
+    pub fn start(start: &Start, context: &CallContext<'_>) -> Result<ProcessExecutor, Error> {
+        let (link, events) = Link::new(start.log.clone());
+        let ticket = start.server.expect(link.clone(), start.reply)?;
+        let socket = path_text(start.server.socket())?;
+        let spec = Spec {
+            interpreter: &start.interpreter.executable,
+            // -I: nothing of the host's Python settings, user packages or working directory. -B: writes no caches.
+            arguments: &[
+                "-I",
+                "-B",
+                "-X",
+                "utf8",
+                "-c",
+                "import sys; sys.path.insert(0, sys.argv.pop(1)); from cloister.worker import main; main()",
+                &start.guest,
+            ],
+            environment: &[(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token()), ("LANG", "C.UTF-8")],
+            directory: start.server.working_directory()?,
+        };
+        let observer = link.clone();
+        let worker = Worker::start(spec, &start.log, move || observer.exited())?;
+        link.attach(worker.killer());
+        let peak = PeakMemory::new(worker.pid);
+        let mut executor =
+            ProcessExecutor { worker, ticket, link, events, last: 0, alive: true, reply_limit: start.reply, peak };
+        executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
+        if let Some(memory) = start.memory {
+            executor.send(0, host_message::Body::Limits(Limits { memory }));
+        }
+        Ok(executor)
+    }
+
+    /// Waits for the hello. The deadline of a call does not hold here: starting is not the user's code.
+    fn welcome(&mut self, context: &CallContext<'_>) -> Result<(), Failure> {
+        let patience = (Instant::now() + STARTUP, STARTUP);
+        let context = CallContext { deadline: Some(patience), cancelled: context.cancelled };
+        match self.next_event(&context)? {
+            Event::Hello(hello) => {
+                tracing::debug!(pid = self.worker.pid, python = hello.python, "worker ready");
+                Ok(())
+            }
+            _ => Err(Failure::Closed(Closed::Ended)),
+        }
+    }
+
+    fn not_started(&self, failure: Failure, interpreter: &Interpreter) -> Error {
+        let python = interpreter.executable.display();
+        let how = match failure {
+            Failure::Interrupted(Error::Cancelled) => return Error::Cancelled,
+            Failure::Interrupted(_) => format!("it did not say hello within {} s", STARTUP.as_secs()),
+            Failure::Closed(Closed::Broken(how)) => how,
+            Failure::Closed(_) => match self.worker.end_within(PARTING) {
+                Some(end) => end.to_string(),
+                None => "it closed its connection".into(),
+            },
+        };
+        self.worker.kill();
+        Error::missing(
+            format!("the Python worker did not start: {how}{}", self.last_words()),
+            format!("see what this says: {python} -I -c 'import grpc'"),
+        )
+    }
+
+    fn send(&self, id: u64, body: host_message::Body) {
+        // A stream that has ended is an event of its own.
+        let _ = self.ticket.sender.send(HostMessage { id, body: Some(body) });
+    }
+
+    /// The next event that says something: a hello or a reply.
+    fn next_event(&self, context: &CallContext<'_>) -> Result<Event, Failure> {
+        loop {
+            let left = context.deadline.map_or(POLL, |(at, _)| at.saturating_duration_since(Instant::now()).min(POLL));
+            match self.events.recv_timeout(left) {
+                Ok(Event::Closed(why)) => return Err(Failure::Closed(why)),
+                Ok(Event::Exited) => return self.remains(),
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(error) = context.interruption() {
+                        return Err(Failure::Interrupted(error));
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(Failure::Closed(Closed::Ended)),
+            }
+        }
+    }
+
+    /// What an ended process still had to say: a reply that it sent just before does not count, but that it broke the
+    /// protocol, or what the reader finds in the stream, does.
+    fn remains(&self) -> Result<Event, Failure> {
+        let until = Instant::now() + PARTING;
+        loop {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Event::Closed(why)) => return Err(Failure::Closed(why)),
+                Ok(_) => {}
+                Err(_) => return Err(Failure::Closed(Closed::Ended)),
+            }
+        }
+    }
+
+    /// Ends the worker for good and says why it was.
+    fn death(&mut self, failure: Failure) -> Error {
+        let reason = match failure {
+            Failure::Interrupted(error) => {
+                self.worker.kill();
+                return error;
+            }
+            Failure::Closed(Closed::TooLarge(used)) => {
+                self.worker.kill();
+                return Error::Limit(Limit::Reply { limit: self.reply_limit as u64, used });
+            }
+            Failure::Closed(Closed::Broken(how)) => {
+                self.worker.kill();
+                return died(format!("the worker was killed because it broke the protocol ({how})"));
+            }
+            Failure::Closed(Closed::Ended) => match self.worker.end_within(PARTING) {
+                Some(end) => end.to_string(),
+                None => {
+                    self.worker.kill();
+                    "it closed its connection and was killed".into()
+                }
+            },
+        };
+        died(format!("{reason}{}", self.last_words()))
+    }
+
+    /// What the worker last wrote to stderr, as the end of a sentence.
+    fn last_words(&self) -> String {
+        let words = self.worker.output.last_words();
+        if words.is_empty() { words } else { format!("; its stderr ends with:\n{words}\n") }
+    }
+}
+
+/// Why there is no reply.
+enum Failure {
+    /// The host wants no reply any more.
+    Interrupted(Error),
+    /// None can come.
+    Closed(Closed),
+}
+
+fn died(reason: String) -> Error {
+    Error::ExecutorDied { mode: ExecutionMode::Process, reason }
+}
+
+fn path_text(path: &Path) -> Result<&str, Error> {
+    path.to_str().ok_or_else(|| {
+        Error::missing("the directory for temporary files has a name that is not UTF-8", "set TMPDIR to another one")
+    })
+}
+
+impl Executor for ProcessExecutor {
+    fn request(&mut self, request: &[u8], context: &CallContext<'_>, read: ReadReply<'_>) -> Result<(), Error> {
+        if !self.alive {
+            return Err(Error::internal("a dead worker was called"));
+        }
+        if request.len() > MOST_REQUEST {
+            return Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into()));
+        }
+        self.last += 1;
+        // Dead until proven otherwise, also when something below panics.
+        self.alive = false;
+        self.link.allow_reply(self.last);
+        self.send(self.last, host_message::Body::Request(Bytes::copy_from_slice(request)));
+        match self.next_event(context) {
+            Ok(Event::Reply(reply)) => {
+                // What the call printed was written before its reply.
+                self.worker.output.drain();
+                self.peak.note();
+                self.alive = true;
+                read(&reply)
+            }
+            Ok(_) => Err(self.death(Failure::Closed(Closed::Broken("it answered out of turn".into())))),
+            Err(failure) => Err(self.death(failure)),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.alive && self.link.is_open()
+    }
+
+    fn peak_memory(&self) -> u64 {
+        self.peak.value()
+    }
+}

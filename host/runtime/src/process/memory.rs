@@ -1,0 +1,72 @@
+//! The most memory that a worker has held, as the kernel counts it. Reading it costs a few microseconds, so that it is
+//! not read after every call.
+
+use std::time::{Duration, Instant};
+
+/// Calls after which it is always read: short jobs must not end with no value.
+const FIRST: u32 = 8;
+
+/// How old a value may be afterwards.
+const AGE: Duration = Duration::from_millis(100);
+
+/// The peak of one process.
+#[derive(Debug)]
+pub struct PeakMemory {
+    status: String,
+    value: u64,
+    calls: u32,
+    read: Instant,
+}
+
+impl PeakMemory {
+    /// Of the process `pid`.
+    pub fn new(pid: u32) -> Self {
+        PeakMemory { status: format!("/proc/{pid}/status"), value: 0, calls: 0, read: Instant::now() }
+    }
+
+    /// A call has ended: reads the peak if it is time to.
+    pub fn note(&mut self) {
+        if self.calls < FIRST {
+            self.calls += 1;
+        } else if self.read.elapsed() < AGE {
+            return;
+        }
+        self.read = Instant::now();
+        if let Some(value) = std::fs::read(&self.status).ok().and_then(|status| high_water_mark(&status)) {
+            self.value = self.value.max(value);
+        }
+    }
+
+    /// The peak in bytes; 0 where the system does not tell.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+}
+
+/// `VmHWM:      1234 kB` of `/proc/PID/status`, in bytes.
+fn high_water_mark(status: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(status);
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_line_is_read() {
+        assert_eq!(high_water_mark(b"Name:\tpython\nVmHWM:\t   20480 kB\nVmRSS: 1 kB\n"), Some(20 << 20));
+        assert_eq!(high_water_mark(b"VmHWM:\t x kB\n"), None);
+        assert_eq!(high_water_mark(b""), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_living_process_has_a_peak() {
+        let mut peak = PeakMemory::new(std::process::id());
+        peak.note();
+        assert!(peak.value() > 100 << 10);
+    }
+}

@@ -1,0 +1,102 @@
+//! Process mode: one Python worker process for each executor, reached over gRPC on a Unix socket.
+//!
+//! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
+//! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
+//! (one worker's stream as its executor sees it), `worker` (one operating system process), `output` (its standard
+//! streams), `memory` (its peak), `executor` (a worker as the trait that the modes share), `sys` (system calls).
+//!
+//! A worker never outlives its host, its environment is empty, and no message of it is trusted. What this mode does not
+//! keep away from the user's code is the machine: files and network are those of the host's user.
+
+mod environment;
+mod executor;
+mod guest;
+mod interpreter;
+mod link;
+mod memory;
+mod output;
+mod place;
+mod server;
+mod sys;
+mod worker;
+
+use std::sync::Arc;
+
+use crate::executor::{CallContext, Executor};
+use crate::job::{Factory, JobOptions};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode, ModeReport};
+
+use executor::{ProcessExecutor, Start};
+use interpreter::Interpreter;
+use server::Server;
+
+pub use environment::install_requirements;
+
+/// Makes the managed environment ready (`venv`, and grpcio by `pip`: some seconds, once), so that the first job does
+/// not have to. `progress` hears what takes long. Jobs that name an interpreter do not need it.
+///
+/// # Errors
+/// [`Error::Missing`] with the command that mends it.
+pub fn prepare(progress: &dyn Fn(&str)) -> Result<(), Error> {
+    let interpreter = environment::managed(progress)?;
+    guest::directory(&interpreter).map(drop)
+}
+
+/// What process mode needs: a Python, and an environment with grpcio, or the means to make one.
+pub(crate) fn report() -> ModeReport {
+    let mut report = ModeReport::new(ExecutionMode::Process);
+    report.fact("guest package", &cloister_guest::SOURCES_SHA256[..16]);
+    let base = match Interpreter::system() {
+        Ok(base) => base,
+        Err(error) => {
+            report.problems.push(error);
+            return report;
+        }
+    };
+    report.fact("python3", format!("{} ({})", base.executable.display(), base.version_text()));
+    match environment::managed_place(&base) {
+        Ok((place, Some(ready))) => {
+            report.fact("environment", place.display());
+            report.fact("grpcio", ready.grpcio.unwrap_or_default());
+        }
+        Ok((place, None)) => {
+            report.fact("environment", format!("{} (not made yet: the first run makes it)", place.display()));
+        }
+        Err(error) => report.problems.push(error),
+    }
+    report
+}
+
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+    let interpreter = match &options.interpreter {
+        Some(path) => Interpreter::probe(path)?,
+        None => environment::managed(&|message| tracing::info!("{message}"))?,
+    };
+    if interpreter.grpcio.is_none() {
+        return Err(interpreter.no_grpcio());
+    }
+    let guest = guest::directory(&interpreter)?;
+    let guest = guest.into_os_string().into_string().map_err(|_| {
+        Error::missing(
+            "the cache directory has a name that is not UTF-8",
+            format!("set {} to another place", crate::cache::CACHE_VARIABLE),
+        )
+    })?;
+    Ok(Box::new(ProcessFactory(Start {
+        server: Server::shared()?,
+        interpreter,
+        guest,
+        memory: options.limits.memory,
+        reply: options.limits.reply,
+        log: log.clone(),
+    })))
+}
+
+struct ProcessFactory(Start);
+
+impl Factory for ProcessFactory {
+    fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
+        Ok(Box::new(ProcessExecutor::start(&self.0, context)?))
+    }
+}

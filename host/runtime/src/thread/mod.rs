@@ -1,0 +1,83 @@
+//! Thread mode: CPython inside the host process, through pyo3. **For trusted code only.**
+//!
+//! The mode with the lowest latency, and the one that promises least. All jobs of the process share one interpreter:
+//! each has a module of its own, but its code can reach everything else (other jobs' modules, the host's files,
+//! network, environment and memory), a crash of a C extension ends the host, memory cannot be limited, and deadlines
+//! and cancellation are best effort (see `watch`). One call runs Python at a time, because the interpreter has one
+//! lock; parallelism helps functions that wait or that run C code which gives the lock up.
+//!
+//! `interpreter` (the one of the process), `executor` (one harness in it), `direct` (Arrow columns to Python objects
+//! and back without a frame), `output` (whose log `print` goes to), `watch` (deadlines), `ffi` (the unsafe edge).
+
+mod direct;
+mod executor;
+mod ffi;
+mod interpreter;
+mod output;
+mod watch;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::executor::{CallContext, Executor};
+use crate::job::{Factory, JobOptions};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode, ModeReport};
+
+use interpreter::Interpreter;
+
+/// What thread mode needs: the standard library of the Python that it is linked with. Starts the interpreter.
+pub(crate) fn report() -> ModeReport {
+    let mut report = ModeReport::new(ExecutionMode::Thread);
+    match Interpreter::shared() {
+        Ok(interpreter) => {
+            report.fact("embedded Python", &interpreter.version);
+            report.fact("prefix", &interpreter.prefix);
+        }
+        Err(error) => report.problems.push(error),
+    }
+    report
+}
+
+thread_local! {
+    static FRAMES_ONLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Jobs that `run` starts convert no column directly: for tests that compare the two ways.
+#[doc(hidden)]
+pub fn with_frames_only<R>(run: impl FnOnce() -> R) -> R {
+    let before = FRAMES_ONLY.replace(true);
+    let result = run();
+    FRAMES_ONLY.set(before);
+    result
+}
+
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+    let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Thread, reason));
+    if options.interpreter.is_some() {
+        return refuse("runs the interpreter that the host is linked with: choose process mode for another one");
+    }
+    if options.limits.memory.is_some() {
+        return refuse("cannot keep a memory limit: choose process or wasm mode");
+    }
+    Ok(Box::new(ThreadFactory {
+        interpreter: Interpreter::shared()?,
+        log: log.clone(),
+        reply_limit: options.limits.reply,
+        frames_only: FRAMES_ONLY.get(),
+    }))
+}
+
+struct ThreadFactory {
+    interpreter: &'static Interpreter,
+    log: Arc<JobLog>,
+    reply_limit: usize,
+    frames_only: bool,
+}
+
+impl Factory for ThreadFactory {
+    fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
+        let (log, limit) = (self.log.clone(), self.reply_limit);
+        Ok(Box::new(executor::Embedded::new(self.interpreter, log, limit, self.frames_only, context)?))
+    }
+}

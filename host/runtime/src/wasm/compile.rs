@@ -1,0 +1,71 @@
+//! Ahead-of-time compilation of the image, once per machine: the compiled module lies in the private cache, keyed by
+//! the image's content and by all that wasmtime says it depends on (its version, its settings, the CPU's features).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use wasmtime::{Engine, Module};
+
+use crate::{Error, cache};
+
+/// Compiled images that stay in the cache; older ones are removed when a new one is made.
+const KEPT: usize = 4;
+
+const FOLDER: &str = "wasm";
+
+/// Where the compiled image of this build lies.
+pub fn place(engine: &Engine) -> Result<PathBuf, Error> {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let image = &cloister_guest::IMAGE_SHA256[..16];
+    Ok(cache::directory()?.join(FOLDER).join(format!("{image}-{:016x}.cwasm", hasher.finish())))
+}
+
+/// The compiled image: mapped from the cache, or compiled now.
+pub fn module(engine: &Engine, progress: &dyn Fn(&str)) -> Result<Module, Error> {
+    let folder = cache::private_directory(FOLDER)?;
+    let path = place(engine)?;
+    if path.exists() {
+        match load(engine, &path) {
+            Ok(module) => return Ok(module),
+            // A damaged file is made anew.
+            Err(error) => tracing::warn!("the compiled image in the cache is not usable, compiling again: {error:#}"),
+        }
+    }
+    progress("compiling the Python image for this machine (once; about 10 s) …");
+    let start = Instant::now();
+    let compiled = engine
+        .precompile_module(cloister_guest::IMAGE)
+        .map_err(|error| Error::internal(format!("the image does not compile: {error:#}")))?;
+    prune(&folder);
+    cache::write_atomically(&path, &compiled).map_err(|error| {
+        Error::missing(
+            format!("the compiled image ({} MiB) cannot be written: {error}", compiled.len() >> 20),
+            format!("make room on the disk, or set {} to another place", cache::CACHE_VARIABLE),
+        )
+    })?;
+    progress(&format!("compiled the Python image in {:.1} s", start.elapsed().as_secs_f64()));
+    load(engine, &path).map_err(|error| Error::internal(format!("the compiled image does not load: {error:#}")))
+}
+
+fn load(engine: &Engine, path: &Path) -> wasmtime::Result<Module> {
+    // SAFETY: the file is machine code that runs as us. It lies in a directory that only this user can write to
+    // (checked by `cache::private_directory`), was written by this library, and wasmtime checks version and settings.
+    unsafe { Module::deserialize_file(engine, path) }
+}
+
+/// Removes all but the newest compiled images. Failing to is of no consequence.
+fn prune(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut images: Vec<_> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "cwasm"))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    images.sort();
+    images.reverse();
+    for (_, path) in images.into_iter().skip(KEPT - 1) {
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,100 @@
+//! What all sandboxes of the process share: wasmtime's engine, the compiled module ready to instantiate, the ticker.
+//! Holds nothing that a guest can write to.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{InstancePre, Module, ModuleExport};
+
+use super::state::State;
+use super::{compile, hostcalls, settings};
+use crate::Error;
+
+/// How often running sandboxes look at their deadline and at cancellation.
+const TICK: Duration = Duration::from_millis(2);
+
+/// The shared engine.
+pub struct Engine {
+    pub engine: wasmtime::Engine,
+    pub instance: InstancePre<State>,
+    pub exports: Exports,
+    least_memory: u64,
+}
+
+/// The module's exports, looked up once: by index, instantiation does not hash names.
+pub struct Exports {
+    pub memory: ModuleExport,
+    pub handle: ModuleExport,
+    pub post_handle: ModuleExport,
+    pub realloc: ModuleExport,
+    pub host_realloc: ModuleExport,
+}
+
+impl Engine {
+    /// The process's engine, made on first use. A failure is not remembered: the next use tries again.
+    pub fn shared(progress: &dyn Fn(&str)) -> Result<Arc<Engine>, Error> {
+        static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
+        static MAKING: Mutex<()> = Mutex::new(());
+        if let Some(engine) = ENGINE.get() {
+            return Ok(engine.clone());
+        }
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = ENGINE.get() {
+            return Ok(engine.clone());
+        }
+        let engine = Arc::new(Engine::new(progress)?);
+        Ok(ENGINE.get_or_init(|| engine).clone())
+    }
+
+    fn new(progress: &dyn Fn(&str)) -> Result<Engine, Error> {
+        let engine = settings::engine()?;
+        let module = compile::module(&engine, progress)?;
+        let instance = hostcalls::linker(&engine, &module)
+            .and_then(|linker| linker.instantiate_pre(&module))
+            .map_err(|error| Error::internal(format!("the image does not link: {error:#}")))?;
+        let exports = Exports::of(&module)?;
+        let least_memory = module
+            .exports()
+            .filter_map(|export| export.ty().memory().map(|memory| memory.minimum() * (64 << 10)))
+            .max()
+            .unwrap_or(0);
+        start_ticker(&engine)?;
+        Ok(Engine { engine, instance, exports, least_memory })
+    }
+
+    /// The size of the image's memory: no sandbox can do with less.
+    pub fn least_memory(&self) -> u64 {
+        self.least_memory
+    }
+}
+
+impl Exports {
+    fn of(module: &Module) -> Result<Exports, Error> {
+        let export = |name: &str| {
+            module.get_export_index(name).ok_or_else(|| Error::internal(format!("the image has no export '{name}'")))
+        };
+        Ok(Exports {
+            memory: export("memory")?,
+            handle: export("handle")?,
+            post_handle: export("cabi_post_handle")?,
+            realloc: export("cabi_realloc")?,
+            host_realloc: export("host_realloc")?,
+        })
+    }
+}
+
+/// One thread for the life of the process advances the epoch.
+fn start_ticker(engine: &wasmtime::Engine) -> Result<(), Error> {
+    let engine = engine.weak();
+    std::thread::Builder::new()
+        .name("cloister-ticker".into())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .map(drop)
+        .map_err(|error| Error::internal(format!("no thread for the ticker: {error}")))
+}

@@ -1,0 +1,111 @@
+//! Wasm mode: CPython for WASI as one flattened core module inside wasmtime, a sandbox of its own for each executor.
+//!
+//! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
+//! all sandboxes of the process share), `hostcalls` (the few functions that a guest can call), `sandbox` (one instance
+//! and its calls), `state` (what the host keeps for it). Nothing of the host's file system, environment, network or
+//! standard streams is reachable from here, and no byte that a guest wrote is trusted.
+
+mod compile;
+mod engine;
+mod hostcalls;
+mod sandbox;
+mod settings;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::executor::{CallContext, Executor};
+use crate::job::{Factory, JobOptions};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode, Limits, ModeReport};
+
+use engine::Engine;
+
+pub use settings::{MAX_MEMORY, SANDBOXES};
+
+/// The version of the wasmtime that this library is built with.
+pub const WASMTIME_VERSION: &str = "48";
+
+/// Makes the engine ready: compiles the image if this machine has not done so yet (some seconds of all cores), maps
+/// it otherwise (about a millisecond). `progress` hears what takes long. The first wasm job does this by itself.
+///
+/// # Errors
+/// [`Error::Missing`] when the cache directory cannot be used; [`Error::Internal`] when wasmtime refuses.
+pub fn prepare(progress: &dyn Fn(&str)) -> Result<(), Error> {
+    Engine::shared(progress).map(drop)
+}
+
+/// Where the compiled image is, or will be after the first start.
+///
+/// # Errors
+/// [`Error::Missing`] when there is no cache directory.
+pub fn compiled_image() -> Result<PathBuf, Error> {
+    compile::place(&settings::engine()?)
+}
+
+/// What wasm mode needs: a cache directory, and address space.
+pub(crate) fn report() -> ModeReport {
+    let mut report = ModeReport::new(ExecutionMode::Wasm);
+    report.fact("guest Python", cloister_guest::GUEST_PYTHON);
+    report.fact("wasmtime", WASMTIME_VERSION);
+    report.fact("image", &cloister_guest::IMAGE_SHA256[..16]);
+    match crate::cache::private_directory("wasm").and_then(|_| compiled_image()) {
+        Ok(place) => {
+            let state = if place.exists() { "" } else { " (not made yet: the first run compiles it)" };
+            report.fact("compiled image", format!("{}{state}", place.display()));
+        }
+        Err(error) => report.problems.push(error),
+    }
+    report
+}
+
+/// A sandbox without a job: for benches of instantiation and memory.
+#[doc(hidden)]
+pub struct BareSandbox(#[allow(dead_code, reason = "held for its drop")] sandbox::Sandbox);
+
+#[doc(hidden)]
+impl BareSandbox {
+    /// Instantiates the image, with nothing loaded.
+    pub fn new() -> Result<Self, Error> {
+        let engine = Engine::shared(&|_| {})?;
+        let cancelled = Arc::default();
+        let log = Arc::new(JobLog::new(0));
+        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, cancelled).map(BareSandbox)
+    }
+}
+
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+    let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Wasm, reason));
+    if options.interpreter.is_some() {
+        return refuse("runs the interpreter that it contains: choose process mode for another interpreter");
+    }
+    if !options.paths.is_empty() {
+        return refuse("cannot read directories of the host: give modules as files, or choose process mode");
+    }
+    let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
+    if memory > MAX_MEMORY {
+        return refuse(&format!("has {} MiB at most: lower the memory limit, or choose process mode", MAX_MEMORY >> 20));
+    }
+    let engine = Engine::shared(&|message| tracing::info!("{message}"))?;
+    if memory < engine.least_memory() {
+        return refuse(&format!(
+            "needs {} MiB for the interpreter alone: raise the memory limit",
+            engine.least_memory().div_ceil(1 << 20)
+        ));
+    }
+    Ok(Box::new(WasmFactory { engine, memory, log: log.clone() }))
+}
+
+struct WasmFactory {
+    engine: Arc<Engine>,
+    memory: u64,
+    log: Arc<JobLog>,
+}
+
+impl Factory for WasmFactory {
+    fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
+        let cancelled = context.cancelled.clone();
+        Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, self.log.clone(), cancelled)?))
+    }
+}

@@ -1,0 +1,158 @@
+//! One sandbox: an instance of the image, and how requests reach it. After a trap, an interruption or a denied
+//! allocation it is dead and must be dropped; it is never given to another job.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
+
+use super::engine::Engine;
+use super::settings;
+use super::state::State;
+use crate::executor::{CallContext, Executor, ReadReply};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode, Limit};
+
+/// Stack that is made for a call on a thread that has too little left.
+const NEW_STACK: usize = settings::NATIVE_STACK + (1 << 20);
+
+/// A live instance.
+pub struct Sandbox {
+    store: Store<State>,
+    memory: Memory,
+    handle: TypedFunc<(u32, u32), u32>,
+    post_handle: TypedFunc<u32, ()>,
+    realloc: TypedFunc<(u32, u32, u32, u32), u32>,
+    alive: bool,
+}
+
+impl Sandbox {
+    pub fn new(
+        engine: &Engine,
+        memory_limit: u64,
+        log: Arc<JobLog>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Result<Sandbox, Error> {
+        let mut store = Store::new(&engine.engine, State::new(memory_limit, log, cancelled));
+        store.limiter(|state| state);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| match context.data().interruption() {
+            Some(error) => Err(wasmtime::Error::new(error)),
+            None => Ok(UpdateDeadline::Continue(1)),
+        });
+        let instance = engine.instance.instantiate(&mut store).map_err(|error| {
+            if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+                Error::Limit(Limit::Sandboxes { limit: u64::from(settings::SANDBOXES) })
+            } else {
+                Error::internal(format!("no new sandbox: {error:#}"))
+            }
+        })?;
+        let exports = &engine.exports;
+        let memory = instance
+            .get_module_export(&mut store, &exports.memory)
+            .and_then(wasmtime::Extern::into_memory)
+            .ok_or_else(|| Error::internal("the image exports no memory"))?;
+        let handle = function(&mut store, &instance, &exports.handle)?;
+        let post_handle = function(&mut store, &instance, &exports.post_handle)?;
+        let realloc = function(&mut store, &instance, &exports.realloc)?;
+        let host_realloc = function(&mut store, &instance, &exports.host_realloc)?;
+        let size = memory.data_size(&store) as u64;
+        let state = store.data_mut();
+        state.memory = Some(memory);
+        state.realloc = Some(host_realloc);
+        state.memory_peak = size;
+        Ok(Sandbox { store, memory, handle, post_handle, realloc, alive: true })
+    }
+
+    /// One request and its reply. Every `?` on a wasmtime error means that the instance is dead.
+    fn exchange(&mut self, request: &[u8], read: ReadReply<'_>) -> wasmtime::Result<Result<(), Error>> {
+        let store = &mut self.store;
+        store.set_epoch_deadline(1);
+        let Ok(length) = u32::try_from(request.len()) else {
+            return Ok(Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into())));
+        };
+        let pointer = self.realloc.call(&mut *store, (0, 0, 1, length))?;
+        if pointer == 0 {
+            return Err(wasmtime::Error::new(self.memory_error()));
+        }
+        self.memory.write(&mut *store, pointer as usize, request)?;
+        let area = self.handle.call(&mut *store, (pointer, length))?;
+        let outcome = {
+            let data = self.memory.data(&*store);
+            read(reply(data, area)?)
+        };
+        self.post_handle.call(&mut *store, area)?;
+        Ok(outcome)
+    }
+
+    fn memory_error(&self) -> Error {
+        let state = self.store.data();
+        Error::Limit(Limit::Memory { limit: state.memory_limit, used: Some(state.memory_peak) })
+    }
+
+    /// The typed error for what ended the instance.
+    fn death(&self, error: &wasmtime::Error) -> Error {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return error.clone();
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Error::Limit(Limit::Stack),
+            // An allocation that failed inside the interpreter's own C code can end in a trap.
+            Some(_) if self.store.data().memory_denied => self.memory_error(),
+            Some(trap) => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: trap.to_string() },
+            None => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: "the guest broke its contract".into() },
+        }
+    }
+}
+
+/// The reply that the return area at `area` points to: pointer and length, both of them the guest's word.
+fn reply(data: &[u8], area: u32) -> wasmtime::Result<&[u8]> {
+    let outside = || wasmtime::Error::msg("a reply outside of the guest's memory");
+    let word = |offset: usize| {
+        let start = area as usize + offset;
+        let bytes = data.get(start..start + 4).ok_or_else(outside)?;
+        Ok::<usize, wasmtime::Error>(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
+    };
+    let (pointer, length) = (word(0)?, word(4)?);
+    data.get(pointer..).and_then(|rest| rest.get(..length)).ok_or_else(outside)
+}
+
+fn function<P: WasmParams, R: WasmResults>(
+    store: &mut Store<State>,
+    instance: &Instance,
+    export: &ModuleExport,
+) -> Result<TypedFunc<P, R>, Error> {
+    instance
+        .get_module_export(&mut *store, export)
+        .and_then(wasmtime::Extern::into_func)
+        .ok_or_else(|| Error::internal("the image lacks a function"))?
+        .typed(&*store)
+        .map_err(|error| Error::internal(format!("an export of the image has another type: {error:#}")))
+}
+
+impl Executor for Sandbox {
+    fn request(&mut self, request: &[u8], context: &CallContext<'_>, read: ReadReply<'_>) -> Result<(), Error> {
+        if !self.alive {
+            return Err(Error::internal("a dead sandbox was called"));
+        }
+        self.store.data_mut().deadline = context.deadline;
+        // A panic on the way leaves the instance in the middle of a call: it counts as dead until proven otherwise.
+        self.alive = false;
+        let outcome = stacker::maybe_grow(settings::NATIVE_STACK, NEW_STACK, || self.exchange(request, read));
+        match outcome {
+            Ok(outcome) => {
+                self.alive = !self.store.data().memory_denied;
+                outcome
+            }
+            Err(error) => Err(self.death(&error)),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    fn peak_memory(&self) -> u64 {
+        self.store.data().memory_peak
+    }
+}
