@@ -1,0 +1,242 @@
+//! The command line as data. Parses and explains; never opens a file or starts anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cloister::ExecutionMode;
+
+use crate::units::{self, Deadline};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "cloister", version, about = ABOUT, after_help = HINT, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Tell more on stderr: -v for information, -vv for debugging.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const ABOUT: &str = "Runs Python functions over tables: in a WebAssembly sandbox, in a process of their own, \
+    or inside this process";
+const HINT: &str = "Start with `cloister run --help`, which has examples, or `cloister doctor`.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a function over every row of a file.
+    #[command(long_about = RUN_ABOUT, after_long_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// List the functions of a Python file with their signatures.
+    ///
+    /// The file is inspected in a sandbox (wasm mode) unless --mode says otherwise: nothing of it runs on this machine.
+    Functions(FunctionsArgs),
+    /// Say which modes work on this machine, what is missing, and the command that mends it.
+    Doctor(DoctorArgs),
+}
+
+const RUN_ABOUT: &str = "Run a function over every row of a file.
+
+The result is a column, added to the columns of the input. Without --output the first rows are printed as a table.";
+
+const RUN_EXAMPLES: &str = "\x1b[1mExamples\x1b[0m
+  A file with one function, whose parameters have the names of columns:
+    cloister run delays.py --input flights.parquet --output out.parquet
+
+  Choose the function and its arguments, in order; `=` gives a constant (JSON):
+    cloister run delays.py::bucket --input flights.csv --arg delay --arg =15
+
+  Each line of a text file as one string:
+    cloister run parse.py --input app.log --lines --output parsed.jsonl
+
+  In a pipe, JSON lines in and out:
+    cat movies.jsonl | cloister run title.py --input - --arg Title --output - | head
+
+  Pure-Python packages in the sandbox; C extensions (numpy) in a process:
+    cloister run slug.py --input movies.jsonl --arg Title --requirements slug.txt
+    cloister run wave.py --input x.parquet --mode process --requirements numpy.txt
+
+\x1b[1mModes\x1b[0m
+  wasm     CPython in a WebAssembly sandbox: no files, network or subprocesses; memory limit and deadline
+           hold against hostile code; pure-Python packages only. The default.
+  process  a Python worker process: any interpreter (--python), C extensions.
+  thread   CPython inside this process: the lowest latency, for trusted code only.
+
+\x1b[1mFormats\x1b[0m, by extension
+  .parquet  .csv  .tsv  .jsonl/.ndjson (JSON lines)  .json (an array or lines)  .arrow/.feather/.ipc
+  `-` is JSON lines on stdin or stdout.
+
+\x1b[1mExit codes\x1b[0m
+  0 done, 1 failed, 2 wrong usage, 130 interrupted. An output file is complete or not there.";
+
+/// `cloister run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The Python file, and the function if it has more than one.
+    #[arg(value_name = "FILE.py[::FUNCTION]")]
+    pub target: String,
+
+    /// The table to read; `-` is JSON lines on stdin.
+    #[arg(short, long, value_name = "PATH", help_heading = "Input")]
+    pub input: PathBuf,
+
+    /// An argument of the function, in order: a column, or `=LITERAL` for a constant in JSON.
+    /// Default: the columns that have the names of the parameters.
+    #[arg(short, long = "arg", value_name = "COLUMN", help_heading = "Input")]
+    pub args: Vec<String>,
+
+    /// Read a text file: each line is one string in a column named `line`, which is the default argument.
+    #[arg(long, help_heading = "Input")]
+    pub lines: bool,
+
+    /// Read at most this many rows.
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub limit: Option<u64>,
+
+    /// Rows of CSV and JSON that the columns' types are inferred from; 0 is all of them (not on stdin).
+    #[arg(long, value_name = "N", default_value_t = 100_000, help_heading = "Input")]
+    pub infer_rows: usize,
+
+    /// The table to write; `-` is JSON lines on stdout. Written beside its place and renamed when it is complete.
+    #[arg(short, long, value_name = "PATH", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// The name of the result column. Default: the function's name.
+    #[arg(long = "as", value_name = "NAME", help_heading = "Output")]
+    pub result_name: Option<String>,
+
+    /// Write the result column only.
+    #[arg(long, help_heading = "Output")]
+    pub only_result: bool,
+
+    /// How many rows to print when there is no --output.
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
+    pub show: usize,
+
+    /// Write what the run did and used as JSON.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub stats: Option<PathBuf>,
+
+    /// No progress bar, no summary, nothing of what the function prints.
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// Where and within which limits.
+    #[command(flatten)]
+    pub job: JobArgs,
+
+    /// What happens when a row fails: `fail` ends the run, `null` makes the row's result NULL and counts it.
+    #[arg(long, value_name = "fail|null", value_enum, default_value_t = OnError::Fail, hide_default_value = true, hide_possible_values = true, help_heading = "Execution")]
+    pub on_error: OnError,
+
+    /// Rows of one call (a bundle).
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive, help_heading = "Execution")]
+    pub batch_size: usize,
+
+    /// Calls side by side, each in a sandbox or worker of its own. Default: the number of CPUs; 1 in thread mode.
+    #[arg(short = 'j', long, value_name = "N", value_parser = positive, help_heading = "Execution")]
+    pub parallelism: Option<usize>,
+}
+
+/// `cloister functions`.
+#[derive(Debug, Args)]
+pub struct FunctionsArgs {
+    /// The Python file.
+    #[arg(value_name = "FILE.py")]
+    pub file: PathBuf,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where and within which limits.
+    #[command(flatten)]
+    pub job: JobArgs,
+}
+
+/// `cloister doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a job is made of: shared by the commands that load a Python file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Execution")]
+pub struct JobArgs {
+    /// Where the function runs.
+    #[arg(short, long, value_name = "process|thread|wasm", default_value_t = ExecutionMode::Wasm)]
+    pub mode: ExecutionMode,
+
+    /// Memory of one sandbox or worker. Default: 256MiB in wasm mode, no limit in process mode.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub memory: Option<u64>,
+
+    /// Wall time of one call (one bundle): `10s`, `500ms`, `none`. Default: 60s.
+    #[arg(long, value_name = "TIME", value_parser = units::deadline)]
+    pub deadline: Option<Deadline>,
+
+    /// The interpreter of process mode, with grpcio installed. Default: a managed virtual environment.
+    #[arg(long, value_name = "PATH", conflicts_with = "requirements")]
+    pub python: Option<PathBuf>,
+
+    /// Packages to install for the function, as a pip requirements file. Installed once per content and cached.
+    #[arg(long, value_name = "FILE")]
+    pub requirements: Option<PathBuf>,
+
+    /// Modules (.py), package directories and data files that the function can import or read.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `--on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// End the run.
+    Fail,
+    /// Make the row's result NULL.
+    Null,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.replace('_', "").parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("'{text}' is no number above 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_keep_their_order_and_constants_their_sign() {
+        let cli = Cli::try_parse_from([
+            "cloister",
+            "run",
+            "f.py::g",
+            "--input",
+            "x.csv",
+            "--arg",
+            "a",
+            "--arg",
+            "=-1",
+            "--arg=b",
+            "--arg==\"x\"",
+        ]);
+        let Ok(Cli { command: Command::Run(run), .. }) = cli else { panic!("{cli:?}") };
+        assert_eq!(run.args, ["a", "=-1", "b", "=\"x\""]);
+    }
+}

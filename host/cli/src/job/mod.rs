@@ -1,0 +1,65 @@
+//! From the command line to a running job: source, files, packages, limits. Everything that takes long is announced.
+
+mod files;
+mod log;
+mod requirements;
+mod source;
+
+use anyhow::{Context as _, Result};
+use cloister::{Error, ExecutionMode, Job, JobOptions, Limits, Session};
+
+use crate::args::JobArgs;
+use crate::failure::usage;
+use crate::progress::Progress;
+
+pub use log::LogPrinter;
+pub use source::{Source, split_target};
+
+/// Starts the job: makes the mode ready, installs what the function needs, loads the source.
+pub fn start(args: &JobArgs, source: &Source, parallelism: usize, progress: &Progress) -> Result<Job> {
+    if args.python.is_some() && args.mode != ExecutionMode::Process {
+        return Err(usage("--python chooses the interpreter of process mode: add --mode process"));
+    }
+    let mut options = JobOptions::new(args.mode).source(source.filename(), source.text()).parallelism(parallelism);
+    options.limits = limits(args);
+    options.interpreter = args.python.clone();
+    options.files = files::gather(&args.files)?;
+    prepare(args, progress)?;
+    if let Some(path) = &args.requirements {
+        requirements::install(path, &mut options, progress)
+            .with_context(|| format!("--requirements {}", path.display()))?;
+    }
+    let job = Session::new().job(options).map_err(|error| {
+        let hint = source.hint(&error);
+        let error = anyhow::Error::from(error);
+        match hint {
+            Some(hint) => anyhow::anyhow!("{error}\n{hint}"),
+            None => error,
+        }
+    })?;
+    Ok(job)
+}
+
+fn limits(args: &JobArgs) -> Limits {
+    let mut limits = Limits::default();
+    limits.memory = args.memory;
+    if let Some(deadline) = args.deadline {
+        limits.deadline = deadline.0;
+    }
+    limits
+}
+
+/// Does the first-time work of the mode now, so that it can be shown.
+#[allow(unused_variables, reason = "which modes there are depends on the features")]
+fn prepare(args: &JobArgs, progress: &Progress) -> Result<(), Error> {
+    let show = |message: &str| progress.preparing(message);
+    match args.mode {
+        #[cfg(feature = "wasm")]
+        ExecutionMode::Wasm => cloister::wasm::prepare(&show),
+        #[cfg(feature = "process")]
+        ExecutionMode::Process if args.python.is_none() && args.requirements.is_none() => {
+            cloister::process::prepare(&show).map(drop)
+        }
+        _ => Ok(()),
+    }
+}

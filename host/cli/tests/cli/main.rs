@@ -1,0 +1,11 @@
+//! The program from end to end: what a user types, what comes out, which exit code.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
+
+mod commands;
+mod endings;
+mod formats;
+mod packages;
+mod refusals;
+mod results;
+mod support;
