@@ -1,0 +1,6 @@
+//! What the tests share: cases as data and the runner that runs them in every mode; random arrays of random types.
+
+pub mod arrays;
+pub mod cases;
+pub mod columns;
+pub mod runner;

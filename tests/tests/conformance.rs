@@ -1,0 +1,33 @@
+//! The conformance cases, in every mode: the same values, the same errors.
+
+use std::path::Path;
+
+use cloister::ExecutionMode;
+use cloister_tests::{cases, runner};
+
+fn run(mode: ExecutionMode) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/conformance");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    let cases: Vec<_> = files.iter().flat_map(|path| cases::read(path).expect("a file of cases")).collect();
+    runner::run_all(&cases, mode);
+}
+
+#[test]
+fn wasm() {
+    run(ExecutionMode::Wasm);
+}
+
+#[test]
+fn thread() {
+    run(ExecutionMode::Thread);
+}
+
+#[test]
+fn process() {
+    run(ExecutionMode::Process);
+}
