@@ -117,7 +117,7 @@ impl fmt::Display for TypeError {
 pub enum Limit {
     /// Memory of the sandbox or worker, in bytes.
     Memory {
-        /// The limit.
+        /// The limit; 0 if there is none and the machine has no more.
         limit: u64,
         /// What the code had and asked for, if known.
         used: Option<u64>,
@@ -146,6 +146,7 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Limit::Memory { limit: 0, .. } => f.write_str("out of memory; use smaller bundles"),
             Limit::Memory { limit, used } => {
                 write!(f, "memory limit of {} MiB reached", limit >> 20)?;
                 if let Some(used) = used {

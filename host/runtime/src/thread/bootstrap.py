@@ -1,7 +1,8 @@
 """What the embedded interpreter is given before any job: the package `cloister`, and streams that lead to job logs.
 
 Run once, as a module of its own. Keeps no state of a job: which log the current thread's output belongs to is the
-host's knowledge (`write` and `follow`).
+host's knowledge (`write` and `follow`). Where the host itself uses this interpreter too, what no job writes goes where
+it went before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple, cast
 
-Write = Callable[[int, bytes], None]
+# Whether there is a log that took it.
+Write = Callable[[int, bytes], bool]
 # Gives a function that makes the thread it is called in write to the log of the thread that asked for it.
 Follow = Callable[[], Callable[[], None]]
 
@@ -55,16 +57,18 @@ class _Sources:
 class _Bytes(io.RawIOBase):
     """The bytes below a text stream."""
 
-    def __init__(self, number: int, write: Write) -> None:
+    def __init__(self, number: int, write: Write, before: Any) -> None:
         self._number = number
         self._write = write
+        self._before = before
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        self._write(self._number, data)
+        if not self._write(self._number, data) and self._before is not None:
+            self._before.buffer.write(data)
         return len(data)
 
     def close(self) -> None:
@@ -80,11 +84,12 @@ class _Text(io.TextIOBase):
     line_buffering = False
     mode = "w"
 
-    def __init__(self, number: int, name: str, write: Write) -> None:
+    def __init__(self, number: int, name: str, write: Write, before: Any) -> None:
         self._number = number
         self._write = write
+        self._before = before
         self.name = name
-        self.buffer = _Bytes(number, write)
+        self.buffer = _Bytes(number, write, before)
 
     def writable(self) -> bool:
         return True
@@ -93,8 +98,14 @@ class _Text(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         # Printing never fails, whatever a string holds.
-        self._write(self._number, str.encode(text, "utf-8", "backslashreplace"))
+        taken = self._write(self._number, str.encode(text, "utf-8", "backslashreplace"))
+        if not taken and self._before is not None:
+            self._before.write(text)
         return len(text)
+
+    def flush(self) -> None:
+        if self._before is not None:
+            self._before.flush()
 
     def close(self) -> None:
         """All jobs share the stream, and it holds nothing."""
@@ -115,16 +126,18 @@ def _following(start: Callable[..., Any], follow: Follow) -> Callable[..., Any]:
     return start_thread
 
 
-def prepare(sources: Dict[str, str], write: Write, follow: Follow) -> Tuple[type, type]:
-    """Prepares the interpreter; gives the harness's class and `Interrupted`."""
+def prepare(sources: Dict[str, str], write: Write, follow: Follow, ours: bool) -> Tuple[type, type]:
+    """Prepares the interpreter; gives the harness's class and `Interrupted`. `ours`: no one else uses it."""
     sys.meta_path.insert(0, cast(Any, _Sources(sources)))
-    sys.stdout = sys.__stdout__ = cast(Any, _Text(1, "<stdout>", write))
-    sys.stderr = sys.__stderr__ = cast(Any, _Text(2, "<stderr>", write))
-    # The first import of the module takes Ctrl-C from the host, if it has no handler of its own.
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    # Nobody types for a job.
-    sys.stdin = sys.__stdin__ = io.StringIO()
+    sys.stdout = cast(Any, _Text(1, "<stdout>", write, None if ours else sys.stdout))
+    sys.stderr = cast(Any, _Text(2, "<stderr>", write, None if ours else sys.stderr))
+    if ours:
+        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+        # Nobody types for a job.
+        sys.stdin = sys.__stdin__ = io.StringIO()  # type: ignore[misc]
+        # The first import of the module took Ctrl-C from the host, unless the host has a handler of its own.
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     for module, name in (
         (_thread, "start_new_thread"),
         (_thread, "start_joinable_thread"),

@@ -43,7 +43,7 @@ impl Interpreter {
         let (tell, told) = sync_channel(1);
         let main = move || {
             let started = start::start(start::program(PYTHON).as_deref()).map_err(missing);
-            let prepared = started.and_then(|()| attach::attached(|py| prepare(py).map_err(|error| unusable(py, &error))));
+            let prepared = started.and_then(|ours| attach::attached(|py| prepare(py, ours).map_err(|error| unusable(py, &error))));
             let watches = prepared.is_ok();
             // The other end waits for it.
             let _ = tell.send(prepared);
@@ -59,17 +59,16 @@ impl Interpreter {
     }
 }
 
-fn prepare(py: Python<'_>) -> PyResult<Interpreter> {
+fn prepare(py: Python<'_>, ours: bool) -> PyResult<Interpreter> {
     let code = CString::new(include_str!("bootstrap.py"))?;
     let bootstrap = PyModule::from_code(py, &code, c"<frozen cloister.bootstrap>", c"_cloister_bootstrap")?;
     let sources = PyDict::new(py);
     for (path, text) in cloister_guest::PYTHON_SOURCES {
         sources.set_item(path, text)?;
     }
-    let write = |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+    let write = |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<bool> {
         let (number, bytes) = arguments.extract::<(u8, Vec<u8>)>()?;
-        output::write(if number == 2 { LogStream::Stderr } else { LogStream::Stdout }, &bytes);
-        Ok(())
+        Ok(output::write(if number == 2 { LogStream::Stderr } else { LogStream::Stdout }, &bytes))
     };
     let follow = |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
         let log = output::current();
@@ -79,7 +78,7 @@ fn prepare(py: Python<'_>) -> PyResult<Interpreter> {
     let write = PyCFunction::new_closure(py, Some(c"write"), None, write)?;
     let follow = PyCFunction::new_closure(py, Some(c"follow"), None, follow)?;
     let (harness, interrupted): (Py<PyAny>, Py<PyAny>) =
-        bootstrap.getattr("prepare")?.call1((sources, write, follow))?.extract()?;
+        bootstrap.getattr("prepare")?.call1((sources, write, follow, ours))?.extract()?;
     let sys = py.import("sys")?;
     let version = py.version_info();
     Ok(Interpreter {

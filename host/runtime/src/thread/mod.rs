@@ -6,6 +6,9 @@
 //! and cancellation are best effort (see `watch`). One call runs Python at a time, because the interpreter has one
 //! lock; parallelism helps functions that wait or that run C code which gives the lock up.
 //!
+//! A host that runs Python of its own shares the interpreter with the jobs, and must not be attached to it while it
+//! calls into this library: a call may wait for another one, which needs the interpreter.
+//!
 //! `interpreter` (the one of the process), `executor` (one harness in it), `direct` (Arrow columns to Python objects
 //! and back without a frame), `output` (whose log `print` goes to), `watch` (deadlines), `ffi` (the unsafe edge).
 

@@ -1,5 +1,4 @@
-//! Which job's log this thread's Python output belongs to. Must never lead output to the host's own streams: what no
-//! job can be found for is dropped.
+//! Which job's log this thread's Python output belongs to. What a job prints never goes to the host's own streams.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -29,9 +28,11 @@ pub(super) fn current() -> Option<Arc<JobLog>> {
     log
 }
 
-/// Writes to this thread's log.
-pub(super) fn write(stream: LogStream, bytes: &[u8]) {
-    if let Some(log) = current() {
+/// Writes to this thread's log, and says whether there is one.
+pub(super) fn write(stream: LogStream, bytes: &[u8]) -> bool {
+    let log = current();
+    if let Some(log) = &log {
         log.write(stream, bytes);
     }
+    log.is_some()
 }

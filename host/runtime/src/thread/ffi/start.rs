@@ -13,12 +13,14 @@ use pyo3::ffi;
 /// bytecode is written. `program` is where the interpreter's prefix is searched from, so that the packages of that
 /// Python can be imported.
 ///
+/// Gives whether it was this that started it.
+///
 /// # Errors
 /// What CPython says. A second try after an error is not possible in one process.
-pub(in crate::thread) fn start(program: Option<&CStr>) -> Result<(), String> {
+pub(in crate::thread) fn start(program: Option<&CStr>) -> Result<bool, String> {
     // SAFETY: may be called at any time, from any thread.
     if unsafe { ffi::Py_IsInitialized() } != 0 {
-        return Ok(());
+        return Ok(false);
     }
     let mut early = MaybeUninit::<ffi::PyPreConfig>::uninit();
     // SAFETY: the first call fills every field of the structure, so that it is a value afterwards; the second only
@@ -51,7 +53,7 @@ pub(in crate::thread) fn start(program: Option<&CStr>) -> Result<(), String> {
     started?;
     // SAFETY: this thread is attached, by the successful start above. Its state stays for when it attaches again.
     unsafe { ffi::PyEval_SaveThread() };
-    Ok(())
+    Ok(true)
 }
 
 fn check(status: ffi::PyStatus) -> Result<(), String> {
