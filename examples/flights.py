@@ -1,7 +1,8 @@
 """Several columns, dates and NULLs: what flights lose on their way."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
-from typing import Optional
 
 MILES_A_MINUTE = 7.8
 
@@ -11,7 +12,7 @@ def minutes_a_thousand_miles(delay: int, distance: int) -> int:
     return delay * 1000 // distance
 
 
-def grade(delay: Optional[int], distance: Optional[int], tolerance: int = 15) -> Optional[str]:
+def grade(delay: int | None, distance: int | None, tolerance: int = 15) -> str | None:
     """How late a flight is, or NULL if it is not known or the flight is too short to tell."""
     if delay is None or distance is None or distance < 100:
         return None

@@ -1,8 +1,9 @@
 """JSON documents as lines, structured results, and titles that are not ASCII."""
 
+from __future__ import annotations
+
 import json
 import unicodedata
-from typing import Optional
 
 from cloister import DataTypes, Row, udf
 
@@ -25,7 +26,7 @@ def facts(line: str) -> Row:
     return Row(title=title, year=year, profit=profit)
 
 
-def plain(title: Optional[str]) -> Optional[str]:
+def plain(title: str | None) -> str | None:
     """The title in ASCII: accents are dropped."""
     if title is None:
         return None

@@ -36,7 +36,9 @@ fn small() -> impl Iterator<Item = i64> {
 
 /// Strings of 0 to 19 characters.
 fn short(alphabet: &[&str]) -> Vec<String> {
-    random(2).map(|random| (0..random % 20).map(|at| alphabet[(random >> at) as usize % alphabet.len()]).collect()).collect()
+    random(2)
+        .map(|random| (0..random % 20).map(|at| alphabet[(random >> at) as usize % alphabet.len()]).collect())
+        .collect()
 }
 
 /// Microseconds around now, which marshal writes as 60-bit ints.
@@ -67,13 +69,23 @@ fn columns() -> Vec<(&'static str, ArrayRef)> {
         ("utf8_text", Arc::new(StringArray::from_iter_values(&text))),
         ("utf8_long", Arc::new(StringArray::from_iter_values(&long))),
         ("utf8_view", Arc::new(StringViewArray::from_iter_values(&ascii))),
-        ("dictionary", Arc::new(DictionaryArray::<Int32Type>::from_iter(random(8).map(|random| ["a", "bc", "def"][random as usize % 3])))),
+        (
+            "dictionary",
+            Arc::new(DictionaryArray::<Int32Type>::from_iter(
+                random(8).map(|random| ["a", "bc", "def"][random as usize % 3]),
+            )),
+        ),
         ("binary", Arc::new(BinaryArray::from_iter_values(&ascii))),
         ("timestamp", Arc::new(TimestampMicrosecondArray::from_iter_values(instants()))),
-        ("timestamp_ns", Arc::new(TimestampNanosecondArray::from_iter_values(instants().map(|instant| instant * 1_000)))),
+        (
+            "timestamp_ns",
+            Arc::new(TimestampNanosecondArray::from_iter_values(instants().map(|instant| instant * 1_000))),
+        ),
         (
             "decimal",
-            Arc::new(Decimal128Array::from_iter_values(small().map(i128::from)).with_precision_and_scale(18, 2).unwrap()),
+            Arc::new(
+                Decimal128Array::from_iter_values(small().map(i128::from)).with_precision_and_scale(18, 2).unwrap(),
+            ),
         ),
         ("list_of_5", Arc::new(ListArray::new(item, lists, numbers.clone(), None))),
         ("struct_of_2", Arc::new(StructArray::new(fields.into(), vec![numbers, strings], None))),
@@ -93,7 +105,8 @@ fn frame(criterion: &mut Criterion) {
         });
         let reply = reply(array.as_ref());
         group.bench_function("decode", |bencher| {
-            bencher.iter(|| decode_column(&mut Reader::new(black_box(&reply)), array.data_type(), array.len()).unwrap());
+            bencher
+                .iter(|| decode_column(&mut Reader::new(black_box(&reply)), array.data_type(), array.len()).unwrap());
         });
         group.finish();
     }

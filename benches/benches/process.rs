@@ -10,13 +10,13 @@ use cloister_benches::{ADD, Bare, JSON, documents, function, ints};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn settings(criterion: &mut Criterion, name: &str, rows: usize, mut run: impl FnMut(), bare: Option<&Bare>) {
-    let mut group = criterion.benchmark_group(name);
+    let mut group = criterion.benchmark_group(format!("process: {name}"));
     group.throughput(Throughput::Elements(rows as u64));
     group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
     if let Some(bare) = bare {
         group.bench_function("bare CPython", |bencher| bencher.iter(|| bare.run()));
     }
-    group.bench_function("process", |bencher| bencher.iter(&mut run));
+    group.bench_function("process mode", |bencher| bencher.iter(&mut run));
     group.finish();
 }
 
@@ -61,7 +61,7 @@ fn json(criterion: &mut Criterion) {
 }
 
 fn life(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("life");
+    let mut group = criterion.benchmark_group("process: life");
     group.sample_size(10).measurement_time(Duration::from_secs(5));
     group.bench_function("new job to first result", |bencher| {
         let columns = [ints(1)];

@@ -138,7 +138,10 @@ fn array(data_type: &DataType, rows: usize, nullable: bool) -> BoxedStrategy<Arr
     // Extremes and small numbers as often as any others.
     macro_rules! integers {
         ($arrow:ty, $native:ty) => {
-            numbers!($arrow, prop_oneof![any::<$native>(), 0..100 as $native, Just(<$native>::MIN), Just(<$native>::MAX)])
+            numbers!(
+                $arrow,
+                prop_oneof![any::<$native>(), 0..100 as $native, Just(<$native>::MIN), Just(<$native>::MAX)]
+            )
         };
     }
     match data_type {
@@ -155,7 +158,9 @@ fn array(data_type: &DataType, rows: usize, nullable: bool) -> BoxedStrategy<Arr
         DataType::UInt32 => integers!(UInt32Type, u32),
         DataType::UInt64 => integers!(UInt64Type, u64),
         DataType::Float16 => numbers!(Float16Type, any::<u16>().prop_map(half)),
-        DataType::Float32 => numbers!(Float32Type, prop_oneof![any::<f32>(), specials().prop_map(|value| value as f32)]),
+        DataType::Float32 => {
+            numbers!(Float32Type, prop_oneof![any::<f32>(), specials().prop_map(|value| value as f32)])
+        }
         DataType::Float64 => numbers!(Float64Type, prop_oneof![any::<f64>(), specials()]),
         DataType::Decimal128(precision, _) => numbers!(Decimal128Type, decimal128(*precision)),
         DataType::Decimal256(precision, _) => numbers!(Decimal256Type, decimal256(*precision)),
@@ -186,7 +191,10 @@ fn array(data_type: &DataType, rows: usize, nullable: bool) -> BoxedStrategy<Arr
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let parts = any::<(i32, i32, i64)>();
-            numbers!(IntervalMonthDayNanoType, parts.prop_map(|(m, d, n)| IntervalMonthDayNanoType::make_value(m, d, n)))
+            numbers!(
+                IntervalMonthDayNanoType,
+                parts.prop_map(|(m, d, n)| IntervalMonthDayNanoType::make_value(m, d, n))
+            )
         }
         DataType::Utf8 => text(rows, nullable, |values| Arc::new(StringArray::from(values))),
         DataType::LargeUtf8 => text(rows, nullable, |values| Arc::new(LargeStringArray::from(values))),

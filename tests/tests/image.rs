@@ -28,6 +28,7 @@ fn on_large_stack(test: impl FnOnce() + Send + 'static) {
 
 fn engine() -> Engine {
     let mut config = Config::new();
+    config.wasm_multi_memory(true);
     config.max_wasm_stack(WASM_STACK).async_stack_size(4 * WASM_STACK);
     Engine::new(&config).unwrap()
 }

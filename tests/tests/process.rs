@@ -217,6 +217,15 @@ fn what_a_function_prints_is_in_the_log_after_the_call() {
 }
 
 #[test]
+fn output_never_comes_later_than_the_reply() {
+    let job = job("def count(x: int) -> int:\n    print(x)\n    return x\n");
+    for number in 0..1_000 {
+        int(&job, "count", number).unwrap();
+        assert_eq!(job.log().take(), [(LogStream::Stdout, format!("{number}\n"))]);
+    }
+}
+
+#[test]
 fn a_worker_that_prints_more_than_the_log_holds_is_not_held_up() {
     let source = "import os\ndef flood(x: int) -> int:\n    for _ in range(x):\n        os.write(1, b'x' * 65536)\n    \
                   return x\n";

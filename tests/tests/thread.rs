@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use arrow::array::*;
 use arrow::datatypes::DataType;
 use cloister::{
-    Argument, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream, Session, thread,
+    Argument, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream, Session,
+    thread,
 };
 
 fn options(source: &str) -> JobOptions {
@@ -52,7 +53,12 @@ fn columns() -> Vec<ArrayRef> {
         ends!(UInt16Array, u16),
         ends!(UInt32Array, u32),
         ends!(UInt64Array, u64),
-        Arc::new([Some(0.5), None, Some(-65504.0), Some(f32::INFINITY), Some(-0.0)].map(|v| v.map(half)).into_iter().collect::<Float16Array>()),
+        Arc::new(
+            [Some(0.5), None, Some(-65504.0), Some(f32::INFINITY), Some(-0.0)]
+                .map(|v| v.map(half))
+                .into_iter()
+                .collect::<Float16Array>(),
+        ),
         Arc::new(Float32Array::from(vec![Some(0.1), None, Some(f32::MAX), Some(f32::NEG_INFINITY), Some(-0.0)])),
         Arc::new(Float64Array::from(vec![Some(0.1), None, Some(f64::MAX), Some(f64::MIN_POSITIVE), Some(-0.0)])),
         Arc::new(StringArray::from_iter(texts)),
@@ -272,7 +278,9 @@ def counts() -> str:
 
 #[test]
 fn memory_does_not_grow() {
-    let job = job("import sys\ndef f(x: int) -> int:\n    return x * 1000003\ndef blocks() -> int:\n    return sys.getallocatedblocks()\n");
+    let job = job(
+        "import sys\ndef f(x: int) -> int:\n    return x * 1000003\ndef blocks() -> int:\n    return sys.getallocatedblocks()\n",
+    );
     let (f, blocks) = (function(&job, "f"), function(&job, "blocks"));
     let blocks = || blocks.call(&[], 1).expect("a count").as_primitive::<arrow::datatypes::Int64Type>().value(0);
     f.call(&[ints(0..100)], 100).expect("a result");
@@ -332,7 +340,8 @@ fn two_jobs_have_separate_namespaces() {
 #[test]
 fn a_job_leaves_no_module_behind() {
     let files = vec![("helper_of_one_job.py".to_owned(), b"VALUE = 1".to_vec())];
-    let first = Session::new().job(options("import helper_of_one_job\ndef f() -> int: return 1").files(files)).expect("a job");
+    let first =
+        Session::new().job(options("import helper_of_one_job\ndef f() -> int: return 1").files(files)).expect("a job");
     function(&first, "f").call(&[], 1).expect("a result");
     drop(first);
     let error = Session::new().job(options("import helper_of_one_job")).expect_err("the file is gone");
@@ -421,7 +430,10 @@ fn calls_come_from_many_threads() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for round in 0..50 {
-                    assert_eq!(&f.call(&[ints(round..round + 100)], 100).expect("a result"), &ints(round + 1..round + 101));
+                    assert_eq!(
+                        &f.call(&[ints(round..round + 100)], 100).expect("a result"),
+                        &ints(round + 1..round + 101)
+                    );
                 }
             });
         }
@@ -475,7 +487,9 @@ def f() -> str:
 #[test]
 #[ignore = "a part of another test"]
 fn child_that_prints() {
-    let job = job("import os, sys\nprint('loading')\ndef f() -> str:\n    print('calling')\n    print('err', file=sys.stderr)\n    print('direct', file=sys.__stdout__)\n    return os.environ.get('LD_LIBRARY_PATH', 'none')\n");
+    let job = job(
+        "import os, sys\nprint('loading')\ndef f() -> str:\n    print('calling')\n    print('err', file=sys.stderr)\n    print('direct', file=sys.__stdout__)\n    return os.environ.get('LD_LIBRARY_PATH', 'none')\n",
+    );
     let result = function(&job, "f").call(&[], 1).expect("a result");
     assert_eq!(result.as_string::<i32>().value(0), "none");
 }

@@ -15,6 +15,7 @@
 //! | an exported function, `cabi_post_` and its name | the core function, and what must be called after each call of it |
 //! | `cabi_realloc` | allocates the arguments of exported functions |
 //! | `host_realloc` | allocates what imported functions return |
+//! | `interrupt` | a second memory, whose first [`FLAG_BYTES`] bytes the host sets to make the guest trap |
 
 mod code;
 mod component;
@@ -23,6 +24,7 @@ mod error;
 mod link;
 mod number;
 mod parse;
+mod poll;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ mod tests;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use error::Error;
+pub use poll::FLAG_BYTES;
 
 /// How to flatten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +45,15 @@ pub struct Options {
     ///
     /// Default: that of the C library.
     pub allocator: String,
+    /// Whether every loop polls a flag that the host sets to end the guest: see [`FLAG_BYTES`].
+    ///
+    /// Default: yes.
+    pub interrupts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { small_br_table: 3, allocator: "libc.so!cabi_realloc".to_owned() }
+        Self { small_br_table: 3, allocator: "libc.so!cabi_realloc".to_owned(), interrupts: true }
     }
 }
 
@@ -75,6 +82,8 @@ pub struct Stats {
     pub globals_folded: u64,
     /// Jump tables that became compares.
     pub br_tables_lowered: u64,
+    /// Polls of the interrupt flag: as many as there are loops.
+    pub polls: u64,
     /// Bytes in data segments.
     pub data_bytes: usize,
     /// Number of data segments.

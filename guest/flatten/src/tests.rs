@@ -186,7 +186,7 @@ fn several_memories_are_refused() {
 fn constants_are_folded_and_the_stack_pointer_stays() {
     let code = vec![I::I32Const(7), I::GlobalSet(1), I::GlobalGet(0), I::I32Const(2), I::I32Add];
     let flat = flattened(&Parts { mutable_globals: 1, ..one_memory(code) }).unwrap();
-    assert_eq!(export_names(&flat.module), ["memory", "__stack_pointer", "run"]);
+    assert_eq!(export_names(&flat.module), ["memory", "interrupt", "__stack_pointer", "run"]);
     assert_eq!(flat.stats.globals_folded, 1);
     let instructions = instructions(&flat.module);
     assert!(instructions.contains(&"I32Const { value: 42 }".to_owned()), "{instructions:?}");
@@ -318,4 +318,34 @@ fn trampolines_vanish_and_host_functions_keep_their_names() {
             _ => {}
         }
     }
+}
+
+/// Two loops, one in the other.
+fn loops() -> Vec<I<'static>> {
+    let start = || I::Loop(BlockType::Empty);
+    vec![start(), start(), I::LocalGet(0), I::BrIf(0), I::End, I::LocalGet(0), I::BrIf(0), I::End, I::LocalGet(0)]
+}
+
+#[test]
+fn every_loop_polls_a_flag_of_its_own() {
+    let flat = flattened(&one_memory(loops())).unwrap();
+    assert_eq!(flat.stats.polls, 2);
+    let reads: Vec<String> =
+        instructions(&flat.module).into_iter().filter(|text| text.starts_with("I32Load8U")).collect();
+    assert_eq!(reads.len(), 2);
+    assert!(reads[0].contains("offset: 0, memory: 1") && reads[1].contains("offset: 1, memory: 1"), "{reads:?}");
+}
+
+#[test]
+fn without_interrupts_there_is_no_poll_and_no_second_memory() {
+    let options = Options { interrupts: false, ..Options::default() };
+    let flat = flatten(&component(&module(&one_memory(loops()))), &options).unwrap();
+    assert_eq!(flat.stats.polls, 0);
+    assert!(crate::poll::verify(&flat.module).is_err(), "the check must see that the polls are missing");
+}
+
+#[test]
+fn a_tail_call_is_refused() {
+    let code = vec![I::LocalGet(0), I::ReturnCall(0)];
+    assert!(refusal(&one_memory(code)).contains("tail call"));
 }

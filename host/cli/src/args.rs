@@ -60,8 +60,8 @@ const RUN_EXAMPLES: &str = "\x1b[1mExamples\x1b[0m
     cloister run wave.py --input x.parquet --mode process --requirements numpy.txt
 
 \x1b[1mModes\x1b[0m
-  wasm     CPython in a WebAssembly sandbox: no files, network or subprocesses; memory limit and deadline
-           hold against hostile code; pure-Python packages only. The default.
+  wasm     CPython in a WebAssembly sandbox: no files, network or subprocesses; memory limit and
+           deadline hold against hostile code; pure-Python packages only. The default.
   process  a Python worker process: any interpreter (--python), C extensions.
   thread   CPython inside this process: the lowest latency, for trusted code only.
 
@@ -96,7 +96,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub limit: Option<u64>,
 
-    /// Rows of CSV and JSON that the columns' types are inferred from; 0 is all of them (not on stdin).
+    /// Rows of CSV and JSON that the columns' types are inferred from; 0 is all of them (stdin is then held in memory).
     #[arg(long, value_name = "N", default_value_t = 100_000, help_heading = "Input")]
     pub infer_rows: usize,
 

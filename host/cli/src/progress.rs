@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::eprint_line;
+use crate::units::human_count;
 
 /// Where messages and bars go.
 #[derive(Debug, Clone)]
@@ -62,18 +63,19 @@ impl Progress {
 
     /// Rows begin to go through.
     pub fn rows(&self, scale: Scale) {
-        self.bar.disable_steady_tick();
-        self.bar.reset();
         let (length, template) = match scale {
-            Scale::Rows(rows) => (rows, "{wide_bar} {human_pos}/{human_len} rows  {per_sec}  {eta}"),
-            Scale::Bytes(bytes) => (bytes, "{wide_bar} {bytes}/{total_bytes}  {msg}  {eta}"),
-            Scale::Unknown => (0, "{spinner} {msg}  {elapsed}"),
+            Scale::Rows(rows) => (Some(rows), "{wide_bar} {human_pos}/{human_len} rows  {msg}  {eta}"),
+            Scale::Bytes(bytes) => (Some(bytes), "{wide_bar} {bytes}/{total_bytes}  {msg}  {eta}"),
+            Scale::Unknown => (None, "{spinner} {msg}  {elapsed}"),
         };
-        if length > 0 {
-            self.bar.set_length(length);
-        }
+        self.bar.disable_steady_tick();
+        // The style before the rest: each of these draws.
         self.bar.set_style(style(template));
         self.bar.set_message("");
+        if let Some(length) = length {
+            self.bar.set_length(length);
+        }
+        self.bar.reset();
     }
 
     /// `rows` rows are through, and the input was read up to `position` of its scale.
@@ -81,11 +83,15 @@ impl Progress {
         if self.bar.is_hidden() {
             return;
         }
+        let rate = human_count((rows as f64 / self.bar.elapsed().as_secs_f64().max(1e-3)) as u64);
         match scale {
-            Scale::Rows(_) => self.bar.set_position(rows),
+            Scale::Rows(_) => {
+                self.bar.set_message(format!("{rate} rows/s"));
+                self.bar.set_position(rows);
+            }
             Scale::Bytes(_) | Scale::Unknown => {
+                self.bar.set_message(format!("{} rows, {rate} rows/s", human_count(rows)));
                 self.bar.set_position(position);
-                self.bar.set_message(format!("{} rows", crate::units::human_count(rows)));
             }
         }
     }

@@ -97,6 +97,9 @@ impl JobOptions {
 pub(crate) trait Factory: Send + Sync {
     /// A new harness, with nothing loaded.
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error>;
+
+    /// Called when the job's `cancelled` flag has been set, for modes whose running calls do not look at it themselves.
+    fn cancel(&self) {}
 }
 
 /// What a job has done so far.
@@ -259,6 +262,7 @@ impl Job {
     /// Stops the job: running calls end with [`Error::Cancelled`], later calls do not start.
     pub fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::Relaxed);
+        self.inner.factory.cancel();
     }
 
     /// Calls `close()` of the functions in every idle executor and ends those. What close() raises goes to the error.

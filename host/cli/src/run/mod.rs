@@ -43,7 +43,7 @@ struct Prepared {
 
 /// Where the rows go.
 enum Results {
-    File(Output),
+    File(Box<Output>),
     Table(Preview),
 }
 
@@ -103,7 +103,7 @@ fn choose(job: &Job, name: Option<&str>, python: &job::Source, args: &RunArgs) -
 impl Results {
     fn new(args: &RunArgs, plan: &Plan) -> Result<Results> {
         Ok(match &args.output {
-            Some(path) => Results::File(Output::create(path, &plan.output)?),
+            Some(path) => Results::File(Box::new(Output::create(path, &plan.output)?)),
             None => Results::Table(Preview::new(plan.output.clone(), args.show, shown_first(plan, &plan.output))),
         })
     }

@@ -157,7 +157,7 @@ impl Input {
         let name = path.display().to_string();
         let file = open_file(path)?;
         let metadata = file.metadata().with_context(|| name.clone())?;
-        let length = metadata.is_file().then(|| metadata.len());
+        let length = metadata.is_file().then_some(metadata.len());
         Ok(Input { name, path: path.to_owned(), stream: Stream::File(file), length, position })
     }
 

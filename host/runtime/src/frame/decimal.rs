@@ -224,15 +224,13 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
 }
 
 fn not_a_number(unsigned: &[u8]) -> Refusal {
-    let starts = |name: &str| unsigned.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
+    let starts =
+        |name: &str| unsigned.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
     if starts("nan") || starts("snan") || starts("inf") { Refusal::NotFinite } else { Refusal::NotDecimal }
 }
 
 #[cfg(test)]
 mod tests {
-    // A failed expectation is what a test is for.
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn format(unscaled: impl Unscaled, scale: i8) -> String {

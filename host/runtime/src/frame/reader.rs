@@ -12,8 +12,8 @@ const SKIP_DEPTH: usize = types::MAX_DEPTH + 8;
 
 /// How much memory the NULLs of one reply may take beyond what its bytes account for. A NULL of a wide type (a struct
 /// of many fields, a long fixed-size list) is 1 byte on the wire and as wide as its type in Arrow, so that a guest
-/// could ask for any amount of memory with a few bytes. 1 GiB is 10,000 NULL embeddings of 25,000 floats.
-const PADDING_LIMIT: usize = 1 << 30;
+/// could ask for any amount of memory with a few bytes. 256 MiB are 10,000 NULL embeddings of 6,500 floats.
+const PADDING_LIMIT: usize = 256 << 20;
 
 /// An int of 3 to 5 digits at the start of `bytes`, and how many bytes it takes. `None` for everything else, also for
 /// what is such an int but stands at the very end: this is only the fast way, without a branch that depends on the
@@ -71,9 +71,10 @@ impl Digits<'_> {
 
     /// The value if it fits.
     pub(super) fn to_i128(self) -> Option<i128> {
-        let magnitude = self.iter().rev().try_fold(0_i128, |value, digit| {
-            value.checked_mul(1 << 15)?.checked_add(i128::from(digit))
-        })?;
+        let magnitude = self
+            .iter()
+            .rev()
+            .try_fold(0_i128, |value, digit| value.checked_mul(1 << 15)?.checked_add(i128::from(digit)))?;
         Some(if self.negative { -magnitude } else { magnitude })
     }
 

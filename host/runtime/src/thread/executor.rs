@@ -10,10 +10,10 @@ use super::ffi::attach::attached;
 use super::interpreter::Interpreter;
 use super::watch::Slot;
 use super::{direct, output};
+use crate::Error;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::function::{Argument, Binding};
 use crate::log::JobLog;
-use crate::Error;
 
 /// A harness. Dead after a call that was interrupted: whatever the exception hit is in the middle of something.
 pub(super) struct Embedded {

@@ -1,8 +1,8 @@
 //! The one embedded interpreter of the process: started on first use, prepared once, never ended. Knows no job.
 
 use std::ffi::CString;
-use std::sync::mpsc::sync_channel;
 use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -43,7 +43,8 @@ impl Interpreter {
         let (tell, told) = sync_channel(1);
         let main = move || {
             let started = start::start(start::program(PYTHON).as_deref()).map_err(missing);
-            let prepared = started.and_then(|ours| attach::attached(|py| prepare(py, ours).map_err(|error| unusable(py, &error))));
+            let prepared =
+                started.and_then(|ours| attach::attached(|py| prepare(py, ours).map_err(|error| unusable(py, &error))));
             let watches = prepared.is_ok();
             // The other end waits for it.
             let _ = tell.send(prepared);

@@ -8,7 +8,7 @@
 //!
 //! A call costs two stores and a load here.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ pub(super) struct Slot {
     /// When the running call must end, in nanoseconds since [`START`].
     deadline: AtomicU64,
     /// The thread that runs the call.
-    thread: AtomicU64,
+    thread: AtomicUsize,
     /// When the call was interrupted, in nanoseconds since [`START`]; [`IDLE`] if it was not.
     interrupted: AtomicU64,
     cancelled: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ impl Slot {
     pub fn new(cancelled: Arc<AtomicBool>) -> Arc<Slot> {
         let slot = Arc::new(Slot {
             deadline: AtomicU64::new(IDLE),
-            thread: AtomicU64::new(0),
+            thread: AtomicUsize::new(0),
             interrupted: AtomicU64::new(IDLE),
             cancelled,
         });

@@ -1,29 +1,28 @@
-//! What all sandboxes of the process share: wasmtime's engine, the compiled module ready to instantiate, the ticker.
+//! What all sandboxes of the process share: wasmtime's engine, the compiled module ready to instantiate, the watch.
 //! Holds nothing that a guest can write to.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use wasmtime::{InstancePre, Module, ModuleExport};
 
 use super::state::State;
+use super::watch::Watch;
 use super::{compile, hostcalls, settings};
 use crate::Error;
-
-/// How often running sandboxes look at their deadline and at cancellation.
-const TICK: Duration = Duration::from_millis(2);
 
 /// The shared engine.
 pub struct Engine {
     pub engine: wasmtime::Engine,
     pub instance: InstancePre<State>,
     pub exports: Exports,
+    pub watch: &'static Watch,
     least_memory: u64,
 }
 
 /// The module's exports, looked up once: by index, instantiation does not hash names.
 pub struct Exports {
     pub memory: ModuleExport,
+    pub interrupt: ModuleExport,
     pub handle: ModuleExport,
     pub post_handle: ModuleExport,
     pub realloc: ModuleExport,
@@ -58,8 +57,9 @@ impl Engine {
             .filter_map(|export| export.ty().memory().map(|memory| memory.minimum() * (64 << 10)))
             .max()
             .unwrap_or(0);
-        start_ticker(&engine)?;
-        Ok(Engine { engine, instance, exports, least_memory })
+        let watch = Watch::shared()
+            .map_err(|error| Error::internal(format!("no thread for the watch over sandboxes: {error}")))?;
+        Ok(Engine { engine, instance, exports, watch, least_memory })
     }
 
     /// The size of the image's memory: no sandbox can do with less.
@@ -75,26 +75,11 @@ impl Exports {
         };
         Ok(Exports {
             memory: export("memory")?,
+            interrupt: export("interrupt")?,
             handle: export("handle")?,
             post_handle: export("cabi_post_handle")?,
             realloc: export("cabi_realloc")?,
             host_realloc: export("host_realloc")?,
         })
     }
-}
-
-/// One thread for the life of the process advances the epoch.
-fn start_ticker(engine: &wasmtime::Engine) -> Result<(), Error> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("cloister-ticker".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })
-        .map(drop)
-        .map_err(|error| Error::internal(format!("no thread for the ticker: {error}")))
 }

@@ -2,7 +2,7 @@
 //!
 //! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
 //! all sandboxes of the process share), `hostcalls` (the few functions that a guest can call), `sandbox` (one instance
-//! and its calls), `state` (what the host keeps for it). Nothing of the host's file system, environment, network or
+//! and its calls), `state` (what the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system, environment, network or
 //! standard streams is reachable from here, and no byte that a guest wrote is trusted.
 
 mod compile;
@@ -11,6 +11,7 @@ mod hostcalls;
 mod sandbox;
 mod settings;
 mod state;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,5 +108,9 @@ impl Factory for WasmFactory {
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
         let cancelled = context.cancelled.clone();
         Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, self.log.clone(), cancelled)?))
+    }
+
+    fn cancel(&self) {
+        self.engine.watch.fire_cancelled();
     }
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
+use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 use super::engine::Engine;
 use super::settings;
 use super::state::State;
+use super::watch::Place;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Limit};
@@ -18,6 +19,8 @@ const NEW_STACK: usize = settings::NATIVE_STACK + (1 << 20);
 
 /// A live instance.
 pub struct Sandbox {
+    /// First, so that it is left before the store goes and the flags with it.
+    place: Place,
     store: Store<State>,
     memory: Memory,
     handle: TypedFunc<(u32, u32), u32>,
@@ -33,25 +36,24 @@ impl Sandbox {
         log: Arc<JobLog>,
         cancelled: Arc<AtomicBool>,
     ) -> Result<Sandbox, Error> {
-        let mut store = Store::new(&engine.engine, State::new(memory_limit, log, cancelled));
+        let mut store = Store::new(&engine.engine, State::new(memory_limit, log, cancelled.clone()));
         store.limiter(|state| state);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| match context.data().interruption() {
-            Some(error) => Err(wasmtime::Error::new(error)),
-            None => Ok(UpdateDeadline::Continue(1)),
-        });
         let instance = engine.instance.instantiate(&mut store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-                Error::Limit(Limit::Sandboxes { limit: u64::from(settings::SANDBOXES) })
+                too_many()
             } else {
                 Error::internal(format!("no new sandbox: {error:#}"))
             }
         })?;
         let exports = &engine.exports;
-        let memory = instance
-            .get_module_export(&mut store, &exports.memory)
-            .and_then(wasmtime::Extern::into_memory)
-            .ok_or_else(|| Error::internal("the image exports no memory"))?;
+        let memory = exported_memory(&mut store, &instance, &exports.memory)?;
+        let interrupt = exported_memory(&mut store, &instance, &exports.interrupt)?;
+        if interrupt.data_size(&store) < cloister_guest::FLAG_BYTES {
+            return Err(Error::internal("the image's interrupt memory is too small"));
+        }
+        // SAFETY: the memory is at least as large as the flags (checked above), never moves or shrinks (the engine's
+        // settings), and lives as long as the store, which is dropped after the place. Nothing here reads it.
+        let place = unsafe { engine.watch.enter(interrupt.data_ptr(&store), cancelled) }.ok_or_else(too_many)?;
         let handle = function(&mut store, &instance, &exports.handle)?;
         let post_handle = function(&mut store, &instance, &exports.post_handle)?;
         let realloc = function(&mut store, &instance, &exports.realloc)?;
@@ -61,13 +63,12 @@ impl Sandbox {
         state.memory = Some(memory);
         state.realloc = Some(host_realloc);
         state.memory_peak = size;
-        Ok(Sandbox { store, memory, handle, post_handle, realloc, alive: true })
+        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, alive: true })
     }
 
     /// One request and its reply. Every `?` on a wasmtime error means that the instance is dead.
     fn exchange(&mut self, request: &[u8], read: ReadReply<'_>) -> wasmtime::Result<Result<(), Error>> {
         let store = &mut self.store;
-        store.set_epoch_deadline(1);
         let Ok(length) = u32::try_from(request.len()) else {
             return Ok(Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into())));
         };
@@ -96,6 +97,8 @@ impl Sandbox {
             return error.clone();
         }
         match error.downcast_ref::<Trap>() {
+            // A poll found its flag set.
+            Some(Trap::UnreachableCodeReached) if let Some(error) = self.store.data().interruption() => error,
             Some(Trap::StackOverflow) => Error::Limit(Limit::Stack),
             // An allocation that failed inside the interpreter's own C code can end in a trap.
             Some(_) if self.store.data().memory_denied => self.memory_error(),
@@ -103,6 +106,17 @@ impl Sandbox {
             None => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: "the guest broke its contract".into() },
         }
     }
+}
+
+fn too_many() -> Error {
+    Error::Limit(Limit::Sandboxes { limit: u64::from(settings::SANDBOXES) })
+}
+
+fn exported_memory(store: &mut Store<State>, instance: &Instance, export: &ModuleExport) -> Result<Memory, Error> {
+    instance
+        .get_module_export(store, export)
+        .and_then(wasmtime::Extern::into_memory)
+        .ok_or_else(|| Error::internal("the image lacks a memory"))
 }
 
 /// The reply that the return area at `area` points to: pointer and length, both of them the guest's word.
@@ -138,7 +152,15 @@ impl Executor for Sandbox {
         self.store.data_mut().deadline = context.deadline;
         // A panic on the way leaves the instance in the middle of a call: it counts as dead until proven otherwise.
         self.alive = false;
+        self.place.start(context.deadline.map(|(at, _)| at));
+        // A cancellation between the caller's check and the line above found no call to end.
+        if let Some(error) = context.interruption() {
+            self.place.stop();
+            self.alive = true;
+            return Err(error);
+        }
         let outcome = stacker::maybe_grow(settings::NATIVE_STACK, NEW_STACK, || self.exchange(request, read));
+        self.place.stop();
         match outcome {
             Ok(outcome) => {
                 self.alive = !self.store.data().memory_denied;

@@ -10,8 +10,8 @@ use crate::Error;
 /// The most memory that one sandbox can be given, in bytes: what 32-bit pages can hold less one.
 pub const MAX_MEMORY: u64 = (4 << 30) - (64 << 10);
 
-/// How many sandboxes can live at once in one process. Each reserves 4 GiB of address space (not memory), of which
-/// x86-64 has 128 TiB.
+/// How many sandboxes can live at once in one process. Each reserves twice 4 GiB of address space (not memory),
+/// of which x86-64 has 128 TiB.
 pub const SANDBOXES: u32 = 10_000;
 
 /// Stack of the guest's compiled code. From 2 MiB on CPython's own recursion checks fire first, so that deep recursion
@@ -52,8 +52,9 @@ fn config(sandboxes: u32) -> Config {
     // Calls are synchronous, on threads whose stack we know. Fibers are not used, so their machinery is off.
     config.concurrency_support(false);
     config.max_wasm_stack(WASM_STACK);
-    // Deadlines and cancellation: user code cannot swallow them.
-    config.epoch_interruption(true);
+    // Deadlines and cancellation come from polls in the image itself, at a tenth of the price of epochs: see `watch`.
+    // The flags that they poll are the module's second memory.
+    config.epoch_interruption(false).wasm_multi_memory(true);
     // 4 GiB of reserved address space and guard pages make every 32-bit access either in bounds or a fault: no checks
     // in the code, no way around them.
     config.memory_reservation(4 << 30).memory_guard_size(32 << 20).guard_before_linear_memory(true);
@@ -64,7 +65,7 @@ fn config(sandboxes: u32) -> Config {
     // Traps are reported by kind only: a backtrace into the interpreter tells a user nothing.
     config.wasm_backtrace_max_frames(None);
     // Proposals that the image does not use stay off: less of wasmtime that a guest can reach.
-    config.wasm_tail_call(false).wasm_relaxed_simd(false).wasm_memory64(false).wasm_multi_memory(false);
+    config.wasm_tail_call(false).wasm_relaxed_simd(false).wasm_memory64(false);
     if std::env::var_os(PERF_MAP_VARIABLE).is_some() {
         config.profiler(ProfilingStrategy::PerfMap);
     }
@@ -73,8 +74,8 @@ fn config(sandboxes: u32) -> Config {
 
 fn pool(sandboxes: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(sandboxes).total_memories(sandboxes).total_tables(sandboxes);
-    pool.max_memories_per_module(1).max_tables_per_module(1).table_elements(TABLE_ELEMENTS);
+    pool.total_core_instances(sandboxes).total_memories(2 * sandboxes).total_tables(sandboxes);
+    pool.max_memories_per_module(2).max_tables_per_module(1).table_elements(TABLE_ELEMENTS);
     pool.max_core_instance_size(1 << 20).max_memory_size(MAX_MEMORY as usize);
     // Nothing of a former tenant is kept: a slot's pages go back to the image before it is used again.
     pool.linear_memory_keep_resident(0).table_keep_resident(0);

@@ -149,12 +149,14 @@ impl<C: FromInt> Integers<C> {
         }
         let converted = match reader.integer()? {
             None => return Err(self.slot.wrong(reader)),
-            Some(Int::Small(value)) => self.convert.small(value).ok_or_else(|| {
-                self.slot.out_of_range(format!("{value} ({})", self.convert.advice(value)))
-            })?,
-            Some(Int::Big(digits)) => digits.to_i128().and_then(|value| self.convert.big(value)).ok_or_else(|| {
-                self.slot.out_of_range(format!("{} (out of range)", digits.shown()))
-            })?,
+            Some(Int::Small(value)) => self
+                .convert
+                .small(value)
+                .ok_or_else(|| self.slot.out_of_range(format!("{value} ({})", self.convert.advice(value))))?,
+            Some(Int::Big(digits)) => digits
+                .to_i128()
+                .and_then(|value| self.convert.big(value))
+                .ok_or_else(|| self.slot.out_of_range(format!("{} (out of range)", digits.shown())))?,
         };
         self.values[row] = converted;
         Ok(())

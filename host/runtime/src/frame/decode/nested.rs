@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, DictionaryArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    PrimitiveArray, StructArray, UInt64Array, downcast_integer, make_comparator,
+    Array, ArrayRef, DictionaryArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, PrimitiveArray,
+    StructArray, UInt64Array, downcast_integer, make_comparator,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{SortOptions, can_cast_types, cast, take};
@@ -129,12 +129,7 @@ struct FixedSizeLists {
     nulls: Nulls,
 }
 
-pub(super) fn fixed_size_list(
-    slot: Slot,
-    item: &FieldRef,
-    size: i32,
-    depth: usize,
-) -> Result<BoxedColumn, FrameError> {
+pub(super) fn fixed_size_list(slot: Slot, item: &FieldRef, size: i32, depth: usize) -> Result<BoxedColumn, FrameError> {
     let size = usize::try_from(size).map_err(|_| FrameError::Unsupported("a negative size of list".into()))?;
     let items = column(item.data_type(), item.is_nullable(), depth + 1)?;
     Ok(Box::new(FixedSizeLists { slot, item: item.clone(), size, items, rows: 0, nulls: Nulls::default() }))

@@ -36,7 +36,6 @@ impl Booleans {
         }
         self.rows += 1;
     }
-
 }
 
 /// Eight tags as bits, if none is anything but True and False.
@@ -87,7 +86,8 @@ impl Column for Booleans {
 
     fn pad(&mut self, count: usize) {
         self.nulls.set_run(self.rows, count);
-        (0..count).for_each(|_| self.push(false));
+        self.rows += count;
+        self.values.resize(self.rows.div_ceil(8), 0);
     }
 
     fn finish(self: Box<Self>) -> Result<ArrayRef, FrameError> {

@@ -260,7 +260,6 @@ impl FixedSizeBinaries {
         let size = usize::try_from(size).map_err(|_| FrameError::Unsupported("a negative size of binary".into()))?;
         Ok(Box::new(FixedSizeBinaries { slot, size, data: Vec::new(), rows: 0, nulls: Nulls::default() }))
     }
-
 }
 
 impl Column for FixedSizeBinaries {

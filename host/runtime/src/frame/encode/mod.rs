@@ -34,12 +34,16 @@ type Encoder<'a> = Box<dyn Encode + 'a>;
 /// [`FrameError::Unsupported`] for a type that has no Python form, [`FrameError::TooLarge`] for a column of more than
 /// `i32::MAX` rows or a value of more than 2 GiB. What was appended by then is to be thrown away.
 pub fn encode_column(out: &mut Vec<u8>, array: &dyn Array) -> Result<(), FrameError> {
-    let encoder = encoder(array, 0)?;
+    let rows = 0..array.len();
+    let encoder = encoder(array, rows.clone(), 0)?;
     put_count(out, tag::LIST, array.len())?;
-    encoder.encode(out, 0..array.len())
+    encoder.encode(out, rows)
 }
 
-fn encoder(array: &dyn Array, depth: usize) -> Result<Encoder<'_>, FrameError> {
+/// The encoder for `array`. What it finds out about the values beforehand is about `rows` only: an array may be a small
+/// slice of a large one, whose items are all there below it, and looking at them all for each slice would cost more than
+/// writing the slice.
+fn encoder(array: &dyn Array, rows: Range<usize>, depth: usize) -> Result<Encoder<'_>, FrameError> {
     if depth > types::MAX_DEPTH {
         return Err(FrameError::Unsupported(format!("a type nests deeper than {} levels", types::MAX_DEPTH)));
     }
@@ -59,8 +63,8 @@ fn encoder(array: &dyn Array, depth: usize) -> Result<Encoder<'_>, FrameError> {
         DataType::Float64 => floats::<Float64Type, _>(array, |value| value),
         DataType::Decimal128(_, scale) => decimals::<Decimal128Type>(array, *scale),
         DataType::Decimal256(_, scale) => decimals::<Decimal256Type>(array, *scale),
-        DataType::Utf8 => Box::new(Text::new(array.as_string::<i32>())),
-        DataType::LargeUtf8 => Box::new(Text::new(array.as_string::<i64>())),
+        DataType::Utf8 => Box::new(Text::new(array.as_string::<i32>(), rows)),
+        DataType::LargeUtf8 => Box::new(Text::new(array.as_string::<i64>(), rows)),
         DataType::Utf8View => Box::new(text::TextView { array: array.as_string_view() }),
         DataType::Binary => Box::new(Bytes { array: array.as_binary::<i32>() }),
         DataType::LargeBinary => Box::new(Bytes { array: array.as_binary::<i64>() }),
@@ -95,12 +99,12 @@ fn encoder(array: &dyn Array, depth: usize) -> Result<Encoder<'_>, FrameError> {
             array: array.as_primitive::<IntervalMonthDayNanoType>(),
             parts: |value| (value.months, value.days, value.nanoseconds),
         }),
-        DataType::List(_) => nested::list(array.as_list::<i32>(), depth)?,
-        DataType::LargeList(_) => nested::list(array.as_list::<i64>(), depth)?,
-        DataType::FixedSizeList(..) => nested::fixed_size_list(array.as_fixed_size_list(), depth)?,
-        DataType::Struct(_) => nested::row(array.as_struct(), depth)?,
-        DataType::Map(..) => nested::map(array.as_map(), depth)?,
-        DataType::Dictionary(..) => nested::dictionary(array, depth)?,
+        DataType::List(_) => nested::list(array.as_list::<i32>(), rows, depth)?,
+        DataType::LargeList(_) => nested::list(array.as_list::<i64>(), rows, depth)?,
+        DataType::FixedSizeList(..) => nested::fixed_size_list(array.as_fixed_size_list(), rows, depth)?,
+        DataType::Struct(_) => nested::row(array.as_struct(), rows, depth)?,
+        DataType::Map(..) => nested::map(array.as_map(), rows, depth)?,
+        DataType::Dictionary(..) => nested::dictionary(array, rows, depth)?,
         other => return Err(unsupported(other)),
     })
 }

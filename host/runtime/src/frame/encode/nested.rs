@@ -16,15 +16,25 @@ fn is_null(nulls: Option<&NullBuffer>, row: usize) -> bool {
     nulls.is_some_and(|nulls| nulls.is_null(row))
 }
 
+/// The items of `rows`.
+fn span<O: OffsetSizeTrait>(offsets: &[O], rows: Range<usize>) -> Range<usize> {
+    offsets[rows.start].as_usize()..offsets[rows.end].as_usize()
+}
+
 struct Lists<'a, O> {
     offsets: &'a [O],
     nulls: Option<&'a NullBuffer>,
     items: Encoder<'a>,
 }
 
-pub(super) fn list<O: OffsetSizeTrait>(array: &GenericListArray<O>, depth: usize) -> Result<Encoder<'_>, FrameError> {
-    let items = encoder(array.values().as_ref(), depth + 1)?;
-    Ok(Box::new(Lists { offsets: array.value_offsets(), nulls: array.nulls(), items }))
+pub(super) fn list<O: OffsetSizeTrait>(
+    array: &GenericListArray<O>,
+    rows: Range<usize>,
+    depth: usize,
+) -> Result<Encoder<'_>, FrameError> {
+    let offsets = array.value_offsets();
+    let items = encoder(array.values().as_ref(), span(offsets, rows), depth + 1)?;
+    Ok(Box::new(Lists { offsets, nulls: array.nulls(), items }))
 }
 
 impl<O: OffsetSizeTrait> Encode for Lists<'_, O> {
@@ -34,9 +44,9 @@ impl<O: OffsetSizeTrait> Encode for Lists<'_, O> {
                 out.push(tag::NONE);
                 continue;
             }
-            let (start, end) = (self.offsets[row].as_usize(), self.offsets[row + 1].as_usize());
-            put_count(out, tag::LIST, end - start)?;
-            self.items.encode(out, start..end)?;
+            let items = span(self.offsets, row..row + 1);
+            put_count(out, tag::LIST, items.len())?;
+            self.items.encode(out, items)?;
         }
         Ok(())
     }
@@ -48,10 +58,14 @@ struct FixedSizeLists<'a> {
     items: Encoder<'a>,
 }
 
-pub(super) fn fixed_size_list(array: &FixedSizeListArray, depth: usize) -> Result<Encoder<'_>, FrameError> {
-    let items = encoder(array.values().as_ref(), depth + 1)?;
+pub(super) fn fixed_size_list(
+    array: &FixedSizeListArray,
+    rows: Range<usize>,
+    depth: usize,
+) -> Result<Encoder<'_>, FrameError> {
     // Never negative in an array.
     let size = usize::try_from(array.value_length()).unwrap_or(0);
+    let items = encoder(array.values().as_ref(), rows.start * size..rows.end * size, depth + 1)?;
     Ok(Box::new(FixedSizeLists { size, nulls: array.nulls(), items }))
 }
 
@@ -74,9 +88,9 @@ struct Rows<'a> {
     fields: Vec<Encoder<'a>>,
 }
 
-pub(super) fn row(array: &StructArray, depth: usize) -> Result<Encoder<'_>, FrameError> {
-    let fields = array.columns().iter().map(|field| encoder(field.as_ref(), depth + 1)).collect::<Result<_, _>>()?;
-    Ok(Box::new(Rows { nulls: array.nulls(), fields }))
+pub(super) fn row(array: &StructArray, rows: Range<usize>, depth: usize) -> Result<Encoder<'_>, FrameError> {
+    let fields = array.columns().iter().map(|field| encoder(field.as_ref(), rows.clone(), depth + 1));
+    Ok(Box::new(Rows { nulls: array.nulls(), fields: fields.collect::<Result<_, _>>()? }))
 }
 
 impl Encode for Rows<'_> {
@@ -102,13 +116,15 @@ struct Maps<'a> {
     values: Encoder<'a>,
 }
 
-pub(super) fn map(array: &MapArray, depth: usize) -> Result<Encoder<'_>, FrameError> {
+pub(super) fn map(array: &MapArray, rows: Range<usize>, depth: usize) -> Result<Encoder<'_>, FrameError> {
     if !hashable(array.keys().data_type()) {
         return Err(unhashable(array.data_type()));
     }
-    let keys = encoder(array.keys().as_ref(), depth + 1)?;
-    let values = encoder(array.values().as_ref(), depth + 1)?;
-    Ok(Box::new(Maps { offsets: array.value_offsets(), nulls: array.nulls(), keys, values }))
+    let offsets = array.value_offsets();
+    let entries = span(offsets, rows);
+    let keys = encoder(array.keys().as_ref(), entries.clone(), depth + 1)?;
+    let values = encoder(array.values().as_ref(), entries, depth + 1)?;
+    Ok(Box::new(Maps { offsets, nulls: array.nulls(), keys, values }))
 }
 
 /// The error for a map whose keys Python cannot hash.
@@ -125,7 +141,7 @@ impl Encode for Maps<'_> {
                 continue;
             }
             out.push(tag::DICT);
-            for entry in self.offsets[row].as_usize()..self.offsets[row + 1].as_usize() {
+            for entry in span(self.offsets, row..row + 1) {
                 self.keys.encode(out, entry..entry + 1)?;
                 self.values.encode(out, entry..entry + 1)?;
             }
@@ -135,7 +151,7 @@ impl Encode for Maps<'_> {
     }
 }
 
-/// A dictionary's rows are copies of its values' bytes, if there are not many more values than rows.
+/// A dictionary's rows are copies of its values' bytes, if there are no more values than rows.
 enum Values<'a> {
     /// The bytes of all values, and where each ends.
     Encoded(Vec<u8>, Vec<usize>),
@@ -149,13 +165,13 @@ struct Dictionary<'a, K> {
     values: Values<'a>,
 }
 
-pub(super) fn dictionary(array: &dyn Array, depth: usize) -> Result<Encoder<'_>, FrameError> {
+pub(super) fn dictionary(array: &dyn Array, rows: Range<usize>, depth: usize) -> Result<Encoder<'_>, FrameError> {
     let DataType::Dictionary(index, _) = array.data_type() else {
         return Err(unsupported(array.data_type()));
     };
     macro_rules! of_index {
         ($index:ty, $array:ident) => {
-            typed_dictionary::<$index>($array, depth)
+            typed_dictionary::<$index>($array, rows, depth)
         };
     }
     downcast_integer! {
@@ -164,11 +180,16 @@ pub(super) fn dictionary(array: &dyn Array, depth: usize) -> Result<Encoder<'_>,
     }
 }
 
-fn typed_dictionary<K: ArrowDictionaryKeyType>(array: &dyn Array, depth: usize) -> Result<Encoder<'_>, FrameError> {
+fn typed_dictionary<K: ArrowDictionaryKeyType>(
+    array: &dyn Array,
+    rows: Range<usize>,
+    depth: usize,
+) -> Result<Encoder<'_>, FrameError> {
     let array = array.as_dictionary::<K>();
     let (keys, count) = (array.keys(), array.values().len());
-    let encoder = encoder(array.values().as_ref(), depth + 1)?;
-    let values = if count <= array.len() {
+    let copies = count <= rows.len();
+    let encoder = encoder(array.values().as_ref(), if copies { 0..count } else { 0..0 }, depth + 1)?;
+    let values = if copies {
         let (mut bytes, mut ends) = (Vec::new(), vec![0]);
         for value in 0..count {
             encoder.encode(&mut bytes, value..value + 1)?;

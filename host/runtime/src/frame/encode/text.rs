@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{
-    Array, ArrayAccessor, GenericStringArray, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, StringViewArray,
-};
+use arrow::array::{Array, ArrayAccessor, GenericStringArray, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, StringViewArray};
 
 use super::super::writer::{put_bytes, put_str};
 use super::super::{FrameError, tag};
@@ -19,18 +17,16 @@ const FEW: usize = 8;
 /// Strings in one buffer.
 pub(super) struct Text<'a, O: OffsetSizeTrait> {
     array: &'a GenericStringArray<O>,
-    /// The whole column is ASCII, which is found out at once and not row by row.
-    ascii: bool,
+    /// Rows that are known to be ASCII, which is found out for all at once.
+    ascii: Range<usize>,
 }
 
 impl<'a, O: OffsetSizeTrait> Text<'a, O> {
-    pub(super) fn new(array: &'a GenericStringArray<O>) -> Self {
+    pub(super) fn new(array: &'a GenericStringArray<O>, rows: Range<usize>) -> Self {
         let offsets = array.value_offsets();
-        let used = match (offsets.first(), offsets.last()) {
-            (Some(first), Some(last)) => &array.value_data()[first.as_usize()..last.as_usize()],
-            _ => &[],
-        };
-        Text { array, ascii: used.is_ascii() }
+        let used = offsets[rows.start].as_usize()..offsets[rows.end].as_usize();
+        let ascii = if array.value_data()[used].is_ascii() { rows } else { 0..0 };
+        Text { array, ascii }
     }
 
     /// Short ASCII strings: everything but the copies of 16 bytes is arithmetic.
@@ -46,7 +42,9 @@ impl<'a, O: OffsetSizeTrait> Text<'a, O> {
             if self.array.is_null(row) {
                 out[at] = tag::NONE;
                 at += 1;
-            } else if end - start <= SHORT && let Some(block) = data.get(start..start + SHORT) {
+            } else if end - start <= SHORT
+                && let Some(block) = data.get(start..start + SHORT)
+            {
                 let slot = &mut out[at..at + 2 + SHORT];
                 slot[0] = tag::SHORT_ASCII;
                 slot[1] = (end - start) as u8;
@@ -82,7 +80,8 @@ impl<O: OffsetSizeTrait> Encode for Text<'_, O> {
     fn encode(&self, out: &mut Vec<u8>, rows: Range<usize>) -> Result<(), FrameError> {
         let offsets = self.array.value_offsets();
         let length = offsets[rows.end].as_usize() - offsets[rows.start].as_usize();
-        if self.ascii && rows.len() >= FEW && length <= 2 * SHORT * rows.len() {
+        let ascii = self.ascii.start <= rows.start && rows.end <= self.ascii.end;
+        if ascii && rows.len() >= FEW && length <= 2 * SHORT * rows.len() {
             return self.short(out, rows, length);
         }
         out.reserve(length + 2 * rows.len());
@@ -91,7 +90,7 @@ impl<O: OffsetSizeTrait> Encode for Text<'_, O> {
                 out.push(tag::NONE);
             } else {
                 let text = self.array.value(row).as_bytes();
-                put_str(out, text, self.ascii || text.is_ascii())?;
+                put_str(out, text, ascii || text.is_ascii())?;
             }
         }
         Ok(())

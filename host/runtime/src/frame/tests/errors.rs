@@ -9,6 +9,9 @@ use super::*;
 /// Writes one value, and gives the writer back as its methods do.
 type Write = fn(&mut Writer) -> &mut Writer;
 
+/// Writes one row around a value.
+type WriteRow = fn(&mut Writer, Write);
+
 /// The error for a good NULL and `write`'s value after it.
 fn error(data_type: &DataType, write: Write) -> FrameError {
     decode_values(data_type, 2, |out| {
@@ -101,7 +104,8 @@ fn mismatches_name_row_expected_and_actual() {
 
 #[test]
 fn bytes_where_none_belong_are_ambiguous() {
-    for data_type in [DataType::Int64, DataType::Float32, DataType::Utf8, DataType::Boolean, DataType::Decimal128(5, 0)] {
+    for data_type in [DataType::Int64, DataType::Float32, DataType::Utf8, DataType::Boolean, DataType::Decimal128(5, 0)]
+    {
         let error = error(&data_type, |out| out.bytes(&[0; 8]));
         assert!(matches!(error, FrameError::Mismatch { row: 1, ambiguous: true, .. }), "{error}");
     }
@@ -122,11 +126,7 @@ fn values_out_of_range_say_why() {
         (DataType::UInt64, |out| out.int(-1), "-1 (out of range)"),
         (DataType::Int32, |out| out.int(1 << 40), "1099511627776 (out of range)"),
         // 2**64
-        (
-            DataType::UInt64,
-            |out| raw(out, b"l\x05\0\0\0\0\0\0\0\0\0\0\0\x10\0"),
-            "18446744073709551616 (out of range)",
-        ),
+        (DataType::UInt64, |out| raw(out, b"l\x05\0\0\0\0\0\0\0\0\0\0\0\x10\0"), "18446744073709551616 (out of range)"),
         // 15 times 20 bits and 1 more
         (
             DataType::Int64,
@@ -174,7 +174,7 @@ fn values_out_of_range_say_why() {
 }
 
 /// The row that an error names, of four rows of which the third holds a wrong value.
-fn row_of_error(data_type: &DataType, write: fn(&mut Writer, Write)) -> usize {
+fn row_of_error(data_type: &DataType, write: WriteRow) -> usize {
     let good: Write = |out| out.str("x");
     let bad: Write = |out| raw(out, b"u\x03\0\0\0\xed\xa0\x80");
     let error = decode_values(data_type, 4, |out| {
@@ -191,10 +191,10 @@ fn rows_in_errors_are_rows_of_the_bundle() {
     let text = || DataType::Utf8;
     let two = DataType::FixedSizeList(Arc::new(Field::new_list_field(text(), true)), 2);
     let fields = vec![Field::new("a", DataType::Int64, true), Field::new("b", list_of(DataType::Utf8View, true), true)];
-    let as_items: fn(&mut Writer, Write) = |out, value| {
+    let as_items: WriteRow = |out, value| {
         value(out.list(2).str("x"));
     };
-    let cases: [(DataType, fn(&mut Writer, Write)); 6] = [
+    let cases: [(DataType, WriteRow); 6] = [
         (text(), |out, value| {
             value(out);
         }),
@@ -214,7 +214,7 @@ fn rows_in_errors_are_rows_of_the_bundle() {
         assert_eq!(row_of_error(&data_type, write), 2, "{data_type}");
     }
     // Values that are found wrong when they are read, not when the column ends.
-    let as_key: fn(&mut Writer, Write) = |out, value| {
+    let as_key: WriteRow = |out, value| {
         value(out.dict_start()).int(1).dict_end();
     };
     assert_eq!(row_of_error(&map_of(text(), DataType::Int64, false), as_key), 2);

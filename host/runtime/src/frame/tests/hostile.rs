@@ -110,7 +110,8 @@ fn rows_are_those_that_were_called_for() {
 #[test]
 fn a_few_nulls_cannot_take_all_memory() {
     let wide = |item: DataType| DataType::FixedSizeList(Arc::new(Field::new_list_field(item, true)), i32::MAX);
-    let fields: Fields = (0..1000).map(|field| Field::new(format!("f{field}"), DataType::Decimal256(76, 0), true)).collect();
+    let fields: Fields =
+        (0..1000).map(|field| Field::new(format!("f{field}"), DataType::Decimal256(76, 0), true)).collect();
     let row = DataType::Struct(fields);
     for (data_type, rows) in [
         (wide(DataType::Int64), 1),

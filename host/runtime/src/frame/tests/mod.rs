@@ -1,8 +1,5 @@
 //! Tests of the frame format: against bytes that CPython wrote, round trips, errors, and hostile replies.
 
-// A failed expectation is what a test is for.
-#![allow(clippy::unwrap_used)]
-
 /// Shared with the workspace's tests crate, which runs the same arrays through whole calls.
 #[path = "../../../../../tests/src/arrays.rs"]
 mod arrays;

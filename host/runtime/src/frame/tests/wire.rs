@@ -106,7 +106,10 @@ fn requests_are_as_agreed() {
         (Arc::new(UInt32Array::from(vec![None, Some(u32::MAX)])), b"I\xff\xff\xff\xff\x00\x00\x00\x00"),
         (Arc::new(Int64Array::from(vec![None, Some(1)])), b"i\x01\x00\x00\x00"),
         (Arc::new(Int64Array::from(vec![None, Some(1 << 31)])), b"I\x00\x00\x00\x80\x00\x00\x00\x00"),
-        (Arc::new(UInt64Array::from(vec![None, Some(1 << 63)])), b"l\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00"),
+        (
+            Arc::new(UInt64Array::from(vec![None, Some(1 << 63)])),
+            b"l\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00",
+        ),
         (Arc::new(Float16Array::from(vec![None, Some(f16::from_f32(1.5))])), b"g\x00\x00\x00\x00\x00\x00\xf8?"),
         (Arc::new(Float32Array::from(vec![None, Some(1.5)])), b"g\x00\x00\x00\x00\x00\x00\xf8?"),
         (Arc::new(Float64Array::from(vec![None, Some(1.5)])), b"g\x00\x00\x00\x00\x00\x00\xf8?"),
@@ -117,7 +120,11 @@ fn requests_are_as_agreed() {
         (Arc::new(BinaryArray::from(vec![None, Some(&b"ab"[..])])), b"s\x02\x00\x00\x00ab"),
         (Arc::new(BinaryViewArray::from(vec![None, Some(&b"ab"[..])])), b"s\x02\x00\x00\x00ab"),
         (
-            Arc::new(FixedSizeBinaryArray::new(2, vec![0, 0, b'a', b'b'].into(), Some(NullBuffer::from(vec![false, true])))),
+            Arc::new(FixedSizeBinaryArray::new(
+                2,
+                vec![0, 0, b'a', b'b'].into(),
+                Some(NullBuffer::from(vec![false, true])),
+            )),
             b"s\x02\x00\x00\x00ab",
         ),
         (

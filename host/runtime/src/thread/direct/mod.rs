@@ -36,10 +36,8 @@ pub(super) fn columns(arguments: &[Argument]) -> Option<Vec<Input<'_>>> {
     }
     let mut inputs = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        inputs.push(Input {
-            column: Column::of(argument.array())?,
-            constant: matches!(argument, Argument::Constant(_)),
-        });
+        inputs
+            .push(Input { column: Column::of(argument.array())?, constant: matches!(argument, Argument::Constant(_)) });
     }
     Some(inputs)
 }
@@ -102,6 +100,9 @@ fn call_rows<'py>(
     rows: usize,
     mut take: impl FnMut(pyo3::Bound<'py, PyAny>),
 ) -> Result<(), Error> {
+    if rows == 0 {
+        return Ok(());
+    }
     let py = bound.function.py();
     let mut first = Vec::with_capacity(inputs.len());
     for input in inputs {
@@ -155,7 +156,9 @@ impl Bound<'_, '_> {
         };
         let exception = error.into_value(self.harness.py());
         match self.harness.call_method1("describe", (self.handle, row, exception)) {
-            Ok(text) => text.extract::<String>().map_or_else(|error| fault(&error), |text| protocol::parse_error(&text)),
+            Ok(text) => {
+                text.extract::<String>().map_or_else(|error| fault(&error), |text| protocol::parse_error(&text))
+            }
             Err(error) => self.speechless(&error),
         }
     }

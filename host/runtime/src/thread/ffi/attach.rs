@@ -16,9 +16,9 @@ pub(in crate::thread) fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R
 }
 
 /// The identity of this thread as Python knows it.
-pub(in crate::thread) fn thread_id(_py: Python<'_>) -> u64 {
+pub(in crate::thread) fn thread_id(_py: Python<'_>) -> usize {
     // SAFETY: may be called at any time.
-    u64::from(unsafe { ffi::PyThread_get_thread_ident() })
+    unsafe { ffi::PyThread_get_thread_ident() as usize }
 }
 
 thread_local! {

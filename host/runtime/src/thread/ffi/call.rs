@@ -1,7 +1,7 @@
 //! One fast call after another of the same function, with positional arguments.
 
-use pyo3::prelude::*;
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 /// The most arguments.
 pub(in crate::thread) const MOST: usize = 8;

@@ -1,0 +1,214 @@
+//! The watch over running sandboxes: one thread that ends calls whose time is up, and cancellation.
+//!
+//! A sandbox is ended by setting its interrupt flags, bytes of a memory that only the host writes to and that every
+//! loop of the guest's code polls (`cloister-flatten`, `poll.rs`). This file owns the only `unsafe` of that: writing
+//! to the flags from another thread than the one that runs the guest.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often deadlines are looked at: what a call may run beyond its deadline.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Places in one chunk. The deadlines of a chunk lie beside each other: a tick reads them in one sweep.
+const CHUNK: usize = 1024;
+
+/// Values of a deadline that are no times.
+const IDLE: u64 = u64::MAX;
+const FIRED: u64 = u64::MAX - 1;
+const NEVER: u64 = u64::MAX - 2;
+
+/// The watch. Lives as long as the process.
+pub struct Watch {
+    born: Instant,
+    chunks: [OnceLock<Box<Chunk>>; CHUNKS],
+    free: Mutex<Free>,
+}
+
+const CHUNKS: usize = (super::settings::SANDBOXES as usize).div_ceil(CHUNK);
+
+struct Chunk {
+    /// When the running call of each place must end, in nanoseconds since the watch was born, or one of the values
+    /// above. Written by the sandbox's thread, and by whoever fires.
+    deadlines: [AtomicU64; CHUNK],
+    places: [Mutex<Option<Entry>>; CHUNK],
+}
+
+#[derive(Default)]
+struct Free {
+    places: Vec<usize>,
+    used: usize,
+}
+
+struct Entry {
+    flags: Flags,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// The interrupt flags of one sandbox.
+#[derive(Clone, Copy)]
+struct Flags(*mut u8);
+
+// SAFETY: the pointer is only used to store single bytes atomically, which any thread may do; that it points to live
+// memory is the promise of `Watch::enter`'s caller, kept until the place is left.
+unsafe impl Send for Flags {}
+
+impl Flags {
+    fn set(self, value: u8) {
+        for offset in 0..cloister_guest::FLAG_BYTES {
+            // SAFETY: `Watch::enter`'s caller promised that this many bytes are writable while the entry exists, and
+            // the caller of this function holds the entry's lock. The guest's code reads them without any ordering
+            // and Rust code never does otherwise than here.
+            let flag = unsafe { AtomicU8::from_ptr(self.0.add(offset)) };
+            flag.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A sandbox's place in the watch; leaves it when dropped.
+pub struct Place {
+    watch: &'static Watch,
+    index: usize,
+}
+
+impl Watch {
+    /// The process's watch, whose thread starts with the first use.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn shared() -> std::io::Result<&'static Watch> {
+        static WATCH: OnceLock<Watch> = OnceLock::new();
+        static STARTED: OnceLock<()> = OnceLock::new();
+        let watch = WATCH.get_or_init(|| Watch {
+            born: Instant::now(),
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            free: Mutex::default(),
+        });
+        if STARTED.get().is_none() {
+            std::thread::Builder::new().name("cloister-watch".into()).spawn(|| watch.run())?;
+            let _ = STARTED.set(());
+        }
+        Ok(watch)
+    }
+
+    /// Takes a place; `None` when all are taken.
+    ///
+    /// # Safety
+    /// `flags` must point to [`cloister_guest::FLAG_BYTES`] bytes that stay writable until the place is dropped, and
+    /// that nothing but the guest's polls reads in the meantime.
+    pub unsafe fn enter(&'static self, flags: *mut u8, cancelled: Arc<AtomicBool>) -> Option<Place> {
+        let index = {
+            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            match free.places.pop() {
+                Some(index) => index,
+                None if free.used < CHUNKS * CHUNK => {
+                    free.used += 1;
+                    free.used - 1
+                }
+                None => return None,
+            }
+        };
+        let chunk = self.chunks[index / CHUNK].get_or_init(Chunk::new);
+        *lock(&chunk.places[index % CHUNK]) = Some(Entry { flags: Flags(flags), cancelled });
+        Some(Place { watch: self, index })
+    }
+
+    /// Ends the running calls of every sandbox whose job is cancelled.
+    pub fn fire_cancelled(&self) {
+        for chunk in self.chunks.iter().filter_map(OnceLock::get) {
+            for index in 0..CHUNK {
+                chunk.fire(index, |entry, _| entry.cancelled.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    fn run(&self) {
+        loop {
+            std::thread::sleep(TICK);
+            let now = self.now();
+            for chunk in self.chunks.iter().filter_map(OnceLock::get) {
+                for (index, deadline) in chunk.deadlines.iter().enumerate() {
+                    if deadline.load(Ordering::Relaxed) <= now {
+                        chunk.fire(index, |_, deadline| deadline <= now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.nanoseconds(Instant::now())
+    }
+
+    fn nanoseconds(&self, at: Instant) -> u64 {
+        let nanoseconds = at.saturating_duration_since(self.born).as_nanos();
+        u64::try_from(nanoseconds).unwrap_or(NEVER).min(NEVER)
+    }
+}
+
+impl Chunk {
+    fn new() -> Box<Chunk> {
+        Box::new(Chunk {
+            deadlines: [const { AtomicU64::new(IDLE) }; CHUNK],
+            places: [const { Mutex::new(None) }; CHUNK],
+        })
+    }
+
+    /// Sets the flags of a place where a call runs and `due` says so.
+    fn fire(&self, index: usize, due: impl Fn(&Entry, u64) -> bool) {
+        // While this lock is held the place cannot be left, so the flags are there.
+        let place = lock(&self.places[index]);
+        let Some(entry) = place.as_ref() else { return };
+        let deadline = &self.deadlines[index];
+        let current = deadline.load(Ordering::Acquire);
+        if current == IDLE || current == FIRED || !due(entry, current) {
+            return;
+        }
+        // The call may end just now; then there is nothing to fire at.
+        if deadline.compare_exchange(current, FIRED, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            entry.flags.set(1);
+        }
+    }
+}
+
+impl Place {
+    /// A call starts, which must end at `deadline`.
+    pub fn start(&self, deadline: Option<Instant>) {
+        let at = deadline.map_or(NEVER, |at| self.watch.nanoseconds(at));
+        self.deadline().store(at, Ordering::Release);
+    }
+
+    /// The call has ended. Takes the flags back if they were set in its last moment.
+    pub fn stop(&self) {
+        if self.deadline().swap(IDLE, Ordering::AcqRel) == FIRED
+            && let Some(entry) = lock(self.place()).as_ref()
+        {
+            entry.flags.set(0);
+        }
+    }
+
+    fn chunk(&self) -> &Chunk {
+        self.watch.chunks[self.index / CHUNK].get_or_init(Chunk::new)
+    }
+
+    fn deadline(&self) -> &AtomicU64 {
+        &self.chunk().deadlines[self.index % CHUNK]
+    }
+
+    fn place(&self) -> &Mutex<Option<Entry>> {
+        &self.chunk().places[self.index % CHUNK]
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.deadline().store(IDLE, Ordering::Release);
+        *lock(self.place()) = None;
+        self.watch.free.lock().unwrap_or_else(PoisonError::into_inner).places.push(self.index);
+    }
+}
+
+fn lock(place: &Mutex<Option<Entry>>) -> MutexGuard<'_, Option<Entry>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
