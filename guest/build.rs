@@ -5,6 +5,9 @@
 #[cfg(feature = "image")]
 #[path = "build/image.rs"]
 mod image;
+#[cfg(feature = "image")]
+#[path = "build/immortal.rs"]
+mod immortal;
 #[path = "build/sources.rs"]
 mod sources;
 #[cfg(feature = "image")]

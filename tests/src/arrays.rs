@@ -55,7 +55,7 @@ fn leaf() -> BoxedStrategy<DataType> {
         use TimeUnit::*;
         prop::sample::select(vec![Second, Millisecond, Microsecond, Nanosecond])
     };
-    let zone = || prop::option::of(Just(Arc::<str>::from("UTC")));
+    let zone = || prop::option::of(prop::sample::select(vec![Arc::<str>::from("UTC"), Arc::from("+05:30")]));
     let decimal = |most: u8| (1..=most).prop_flat_map(|precision| (Just(precision), -3..=precision as i8));
     prop_oneof![
         16 => prop::sample::select(vec![

@@ -17,7 +17,7 @@ import wit_world
 # The harness comes first: what it imports would otherwise be read from files that are gone later.
 from cloister._harness import Harness
 
-from . import fresh_random, preload, warm_up
+from . import fresh_random, preload, settle, warm_up
 from .stdlib_importer import StdlibImporter
 from .zones import Zones
 
@@ -71,6 +71,11 @@ def _prepare() -> Harness:
     return Harness()
 
 
+def _settle() -> None:
+    settle.write_addresses(os.path.join(os.path.dirname(__file__), "immortal"))
+    settle.fill_holes()
+
+
 def _forget_the_build() -> None:
     """Drop every directory and variable of the build: none of them exists in a sandbox."""
     sys.path.clear()
@@ -97,6 +102,6 @@ class WitWorld(wit_world.WitWorld):
 
 
 gc.set_threshold(GC_THRESHOLD)
-gc.collect()
+_settle()
 # What exists now lives as long as the sandbox; the collector need not touch its pages, so they stay shared.
 gc.freeze()

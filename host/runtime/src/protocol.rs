@@ -171,6 +171,10 @@ fn frame_error(error: FrameError, binding: &Binding) -> EvalFailure {
     let (row, expected, actual) = match &error {
         FrameError::Mismatch { row, expected, actual, .. } => (*row as u64, expected.clone(), actual.clone()),
         FrameError::OutOfRange { row, expected, value } => (*row as u64, expected.clone(), value.clone()),
+        // Both come from what the call asked for, not from what the guest did.
+        FrameError::Unsupported(_) | FrameError::TooLarge(_) => {
+            return EvalFailure::Error(Error::Call(format!("function '{}': {error}", binding.function)));
+        }
         other => return EvalFailure::Error(malformed(other)),
     };
     let text = clean(&error.to_string(), MESSAGE_CAP);

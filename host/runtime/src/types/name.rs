@@ -1,5 +1,5 @@
-//! Arrow types as people read them, in errors and in signatures. Must never put a guest's text into a message unescaped
-//! or at any length.
+//! Arrow types as people read them, in errors and in signatures; the guest's `types.py` has the same names. Must never
+//! put a guest's text into a message unescaped or at any length.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::{MAX_DEPTH, interval_name, map_fields, simple_name, unit_name};
 pub(super) const NAME_CAP: usize = 200;
 
 /// A type as an error message names it: the Arrow type and what a Python author calls it, for example
-/// `int64 (int)`, `list<utf8> (list)` or `timestamp[us, UTC] (datetime)`. Long names are cut.
+/// `int64 (int)`, `list<utf8> (list)` or `timestamp(us, UTC) (datetime with a time zone)`. Long names are cut.
 pub fn python_name(data_type: &DataType) -> String {
     let mut name = String::new();
     arrow_name(&mut name, data_type, 0);
@@ -32,7 +32,8 @@ fn python_class(data_type: &DataType) -> &'static str {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytes",
         DataType::Date32 | DataType::Date64 => "date",
         DataType::Time32(_) | DataType::Time64(_) => "time",
-        DataType::Timestamp(..) => "datetime",
+        DataType::Timestamp(_, Some(_)) => "datetime with a time zone",
+        DataType::Timestamp(_, None) => "datetime without a time zone",
         DataType::Duration(_) => "timedelta",
         DataType::Interval(_) => "Interval",
         data_type if data_type.is_list() => "list",
@@ -65,19 +66,19 @@ pub(super) fn arrow_name(out: &mut String, data_type: &DataType, depth: usize) {
         DataType::FixedSizeBinary(size) => wrap(&format!("fixed_size_binary({size})"), &[], ""),
         DataType::Decimal128(precision, scale) => wrap(&format!("decimal128({precision}, {scale})"), &[], ""),
         DataType::Decimal256(precision, scale) => wrap(&format!("decimal256({precision}, {scale})"), &[], ""),
-        DataType::Time32(unit) => wrap(&format!("time32[{}]", unit_name(unit)), &[], ""),
-        DataType::Time64(unit) => wrap(&format!("time64[{}]", unit_name(unit)), &[], ""),
-        DataType::Duration(unit) => wrap(&format!("duration[{}]", unit_name(unit)), &[], ""),
-        DataType::Timestamp(unit, None) => wrap(&format!("timestamp[{}]", unit_name(unit)), &[], ""),
+        DataType::Time32(unit) => wrap(&format!("time32({})", unit_name(unit)), &[], ""),
+        DataType::Time64(unit) => wrap(&format!("time64({})", unit_name(unit)), &[], ""),
+        DataType::Duration(unit) => wrap(&format!("duration({})", unit_name(unit)), &[], ""),
+        DataType::Timestamp(unit, None) => wrap(&format!("timestamp({})", unit_name(unit)), &[], ""),
         DataType::Timestamp(unit, Some(zone)) => {
             let zone: String = zone.chars().take(NAME_CAP).flat_map(char::escape_debug).collect();
-            wrap(&format!("timestamp[{}, {zone}]", unit_name(unit)), &[], "");
+            wrap(&format!("timestamp({}, {zone})", unit_name(unit)), &[], "");
         }
-        DataType::Interval(unit) => wrap(&format!("interval[{}]", interval_name(unit)), &[], ""),
+        DataType::Interval(unit) => wrap(&format!("interval({})", interval_name(unit)), &[], ""),
         DataType::List(item) => wrap("list<", &[item.data_type()], ">"),
         DataType::LargeList(item) => wrap("large_list<", &[item.data_type()], ">"),
         DataType::FixedSizeList(item, size) => wrap("fixed_size_list<", &[item.data_type()], &format!(", {size}>")),
-        DataType::Dictionary(index, value) => wrap("dictionary<", &[index, value], ">"),
+        DataType::Dictionary(_, value) => wrap("dictionary<", &[value], ">"),
         DataType::Map(entries, _) => match map_fields(entries) {
             Some((key, value)) => wrap("map<", &[key.data_type(), value.data_type()], ">"),
             None => wrap("map", &[], ""),
@@ -129,8 +130,11 @@ mod tests {
             (DataType::Int64, "int64 (int)"),
             (DataType::Utf8View, "utf8_view (str)"),
             (DataType::Decimal128(10, 2), "decimal128(10, 2) (Decimal)"),
-            (DataType::Timestamp(TimeUnit::Second, Some("UTC".into())), "timestamp[s, UTC] (datetime)"),
-            (DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)), "dictionary<int8, utf8> (str)"),
+            (
+                DataType::Timestamp(TimeUnit::Second, Some("UTC".into())),
+                "timestamp(s, UTC) (datetime with a time zone)",
+            ),
+            (DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)), "dictionary<utf8> (str)"),
             (list, "list<utf8> (list)"),
             (row, "struct<a: list<utf8>> (Row)"),
         ] {

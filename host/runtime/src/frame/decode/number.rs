@@ -163,8 +163,8 @@ impl<T: Float> Floats<T> {
         count
     }
 
-    /// Reads any one value into row `row`, which is there. A float is rounded to the nearest, as in any assignment to a narrower one; an int must be exact, because who
-    /// returns an int means that number.
+    /// Reads any one value into row `row`, which is there. A float is rounded to the nearest, as in any assignment to a
+    /// narrower one; an int must be exact, because who returns an int means that number.
     fn put(&mut self, reader: &mut Reader<'_>, row: usize) -> Result<(), FrameError> {
         if reader.none() {
             self.slot.null(reader)?;

@@ -41,8 +41,8 @@ pub fn encode_column(out: &mut Vec<u8>, array: &dyn Array) -> Result<(), FrameEr
 }
 
 /// The encoder for `array`. What it finds out about the values beforehand is about `rows` only: an array may be a small
-/// slice of a large one, whose items are all there below it, and looking at them all for each slice would cost more than
-/// writing the slice.
+/// slice of a large one, whose items are all there below it, and looking at them all for each slice would cost more
+/// than writing the slice.
 fn encoder(array: &dyn Array, rows: Range<usize>, depth: usize) -> Result<Encoder<'_>, FrameError> {
     if depth > types::MAX_DEPTH {
         return Err(FrameError::Unsupported(format!("a type nests deeper than {} levels", types::MAX_DEPTH)));

@@ -55,7 +55,7 @@ fn mismatches_name_row_expected_and_actual() {
         (DataType::FixedSizeBinary(2), |out| out.bytes(b"abc"), "fixed_size_binary(2) (bytes)", "bytes of length 3"),
         (DataType::FixedSizeBinary(2), |out| out.int(1), "fixed_size_binary(2) (bytes)", "int"),
         (DataType::Date32, |out| out.str("x"), "date32 (date)", "str"),
-        (timestamp, |out| out.float(0.0), "timestamp[us, UTC] (datetime)", "float"),
+        (timestamp, |out| out.float(0.0), "timestamp(us, UTC) (datetime with a time zone)", "float"),
         (decimal.clone(), |out| out.int(1), "decimal128(10, 2) (Decimal)", "int"),
         (decimal.clone(), |out| out.str("abc"), "decimal128(10, 2) (Decimal)", "str 'abc'"),
         (decimal, |out| out.str("NaN"), "decimal128(10, 2) (Decimal)", "Decimal NaN, which SQL has not"),
@@ -82,11 +82,11 @@ fn mismatches_name_row_expected_and_actual() {
             "int8 (int) as a list item as a value of a dict",
             "str",
         ),
-        (DataType::Interval(IntervalUnit::DayTime), |out| out.int(1), "interval[day_time] (Interval)", "int"),
+        (DataType::Interval(IntervalUnit::DayTime), |out| out.int(1), "interval(day_time) (Interval)", "int"),
         (
             DataType::Interval(IntervalUnit::MonthDayNano),
             |out| out.tuple(3).int(1).none().int(1),
-            "interval[month_day_nano] (Interval) as a part of it",
+            "interval(month_day_nano) (Interval) as a part of it",
             "None",
         ),
     ];
