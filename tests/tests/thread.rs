@@ -483,10 +483,8 @@ def f() -> str:
     assert_eq!(result.as_string::<i32>().value(0), "(1, 1, 1, 1, True, False, False, False)");
 }
 
-/// Run by the test below, in a process of its own.
-#[test]
-#[ignore = "a part of another test"]
-fn child_that_prints() {
+/// What the child process of the test below does.
+fn print_in_thread_mode() {
     let job = job(
         "import os, sys\nprint('loading')\ndef f() -> str:\n    print('calling')\n    print('err', file=sys.stderr)\n    print('direct', file=sys.__stdout__)\n    return os.environ.get('LD_LIBRARY_PATH', 'none')\n",
     );
@@ -494,10 +492,16 @@ fn child_that_prints() {
     assert_eq!(result.as_string::<i32>().value(0), "none");
 }
 
+/// The test runs itself again, in a process whose environment and streams it controls.
 #[test]
 fn the_library_is_found_without_help_and_the_hosts_streams_stay_clean() {
+    const CHILD: &str = "CLOISTER_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return print_in_thread_mode();
+    }
     let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "child_that_prints", "--ignored", "--nocapture"])
+        .args(["--exact", "the_library_is_found_without_help_and_the_hosts_streams_stay_clean", "--nocapture"])
+        .env(CHILD, "1")
         .env_remove("LD_LIBRARY_PATH")
         .env("PYTHONHOME", "/nowhere")
         .env("PYTHONPATH", "/nowhere")
@@ -505,6 +509,7 @@ fn the_library_is_found_without_help_and_the_hosts_streams_stay_clean() {
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
     for word in ["loading", "calling", "err", "direct"] {
         assert!(!text.contains(word), "{text}");
     }

@@ -59,6 +59,8 @@ def codec(json: Dict[str, Any]) -> Codec:
     make = _SPECIAL.get(kind)
     if make is not None:
         return Codec(json, make[0], make[1](strict), strict)
+    if json["type"] in ("binary", "large_binary", "binary_view", "fixed_size_binary"):
+        return Codec(json, None, _from_binary(strict), strict)
     return Codec(json, None, None, strict)
 
 
@@ -81,6 +83,14 @@ def zone_of(name: str) -> tzinfo:
 
 
 # Simple types. The comprehensions hold no Python-level call for values of the exact type.
+
+
+_BUFFERS = frozenset((bytes, bytearray, memoryview, type(None)))
+
+
+def _from_binary(strict: Strict) -> Convert:
+    # marshal writes whatever has a buffer as bytes, a numpy number too: only here can its class be seen.
+    return lambda column: column if _BUFFERS.issuperset(map(type, column)) else list(map(strict, column))
 
 
 def _to_decimal(column: Column) -> Column:
@@ -190,9 +200,9 @@ def _list(json: Dict[str, Any]) -> Codec:
     item = codec(json["item"])
     strict = strict_of(json)
     to_python, from_python = item.to_python, item.from_python
-    if to_python is None or from_python is None:
+    if to_python is None and from_python is None:
         return Codec(json, None, None, strict, False)
-    to_items, from_items = to_python, from_python
+    to_items, from_items = to_python or list, from_python or list
 
     # The items of all lists are converted as one column.
     def read(column: Column) -> Column:
@@ -217,7 +227,7 @@ def _map(json: Dict[str, Any]) -> Codec:
     if not key.hashable:
         raise TypeError(f"Python cannot hash a {key.python}, so {key.expected} cannot be the key of a map")
     strict = strict_of(json)
-    if key.to_python is None and value.to_python is None:
+    if not any((key.to_python, key.from_python, value.to_python, value.from_python)):
         return Codec(json, None, None, strict, False)
     to_keys, to_values = key.to_python or list, value.to_python or list
     from_keys, from_values = key.from_python or list, value.from_python or list

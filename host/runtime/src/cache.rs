@@ -61,6 +61,7 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file so that it is either whole or absent: to a temporary name beside it, then renamed.
+#[cfg(any(feature = "process", feature = "wasm"))]
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory)?;

@@ -173,6 +173,7 @@ impl Error {
         Error::Internal(what.to_string())
     }
 
+    #[cfg(any(feature = "thread", feature = "wasm"))]
     pub(crate) fn refused(mode: ExecutionMode, reason: impl Into<String>) -> Self {
         Error::Refused { mode, reason: reason.into() }
     }

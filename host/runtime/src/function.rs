@@ -99,14 +99,9 @@ pub(crate) struct Binding {
 impl Binding {
     fn fits(&self, arguments: &[Argument]) -> bool {
         self.arguments.len() == arguments.len()
-            && self
-                .arguments
-                .iter()
-                .zip(&self.constants)
-                .zip(arguments)
-                .all(|((data_type, constant), argument)| {
-                    *constant == argument.is_constant() && data_type == argument.array().data_type()
-                })
+            && self.arguments.iter().zip(&self.constants).zip(arguments).all(|((data_type, constant), argument)| {
+                *constant == argument.is_constant() && data_type == argument.array().data_type()
+            })
     }
 }
 

@@ -192,10 +192,12 @@ impl Job {
         let mut functions = Vec::new();
         let context = inner.context();
         inner.pool.with(
-            || inner.start_slot(&context, |reply| {
-                functions = Signature::parse_all(&protocol::read_text(reply)?)?.into_iter().map(Arc::new).collect();
-                Ok(())
-            }),
+            || {
+                inner.start_slot(&context, |reply| {
+                    functions = Signature::parse_all(&protocol::read_text(reply)?)?.into_iter().map(Arc::new).collect();
+                    Ok(())
+                })
+            },
             |slot| slot.executor.is_alive(),
             |_| Ok(()),
         )?;
@@ -283,7 +285,8 @@ impl Job {
 impl JobInner {
     fn context(&self) -> CallContext<'_> {
         CallContext {
-            deadline: self.limits.deadline.map(|limit| (Instant::now() + limit, limit)),
+            // A deadline beyond what the clock can hold is none.
+            deadline: self.limits.deadline.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit))),
             cancelled: &self.cancelled,
         }
     }
@@ -329,7 +332,8 @@ impl JobInner {
     /// Sends the bindings that this harness has not seen.
     fn follow(&self, slot: &mut Slot, context: &CallContext<'_>) -> Result<(), Error> {
         loop {
-            let Some(request) = self.binds.lock().unwrap_or_else(PoisonError::into_inner).get(slot.bound).cloned() else {
+            let Some(request) = self.binds.lock().unwrap_or_else(PoisonError::into_inner).get(slot.bound).cloned()
+            else {
                 return Ok(());
             };
             let mut handle = -1;

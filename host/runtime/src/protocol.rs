@@ -86,8 +86,9 @@ pub(crate) fn eval(buffer: &mut Vec<u8>, binding: &Binding, arguments: &[Argumen
     out.tuple(arguments.len());
     *buffer = out.into_bytes();
     for (position, argument) in arguments.iter().enumerate() {
-        frame::encode_column(buffer, argument.array().as_ref())
-            .map_err(|error| Error::Call(format!("function '{}', argument {}: {error}", binding.function, position + 1)))?;
+        frame::encode_column(buffer, argument.array().as_ref()).map_err(|error| {
+            Error::Call(format!("function '{}', argument {}: {error}", binding.function, position + 1))
+        })?;
     }
     Ok(())
 }
@@ -119,7 +120,8 @@ pub(crate) fn read_eval(bytes: &[u8], binding: &Binding, rows: usize) -> Result<
     if !matches!((status, items), (0, 2) | (2, 4)) {
         return Err(EvalFailure::Error(malformed("an unknown status")));
     }
-    let column = frame::decode_column(&mut reader, &binding.result, rows).map_err(|error| frame_error(error, binding))?;
+    let column =
+        frame::decode_column(&mut reader, &binding.result, rows).map_err(|error| frame_error(error, binding))?;
     let nulled = if status == 2 {
         let count = reader.int().map_err(|error| EvalFailure::Error(malformed(error)))?;
         let count = u64::try_from(count).unwrap_or(0).min(rows as u64);

@@ -1,8 +1,8 @@
 //! A session: one running host with many jobs of many tenants. Shares between jobs only what holds no tenant's data
 //! (the wasm engine, the worker server).
 
-use crate::job::{Job, JobOptions};
 use crate::Error;
+use crate::job::{Job, JobOptions};
 
 /// One running host with many jobs. Cheap to make; the engines behind it are made on first use and shared by all
 /// sessions of the process.

@@ -215,9 +215,10 @@ fn accepts(declared: &DataType, actual: &DataType) -> bool {
         (Timestamp(..), actual) => matches!(actual, Timestamp(..)),
         (Duration(_), actual) => matches!(actual, Duration(_)),
         (Interval(_), actual) => matches!(actual, Interval(_)),
-        (List(item) | LargeList(item) | FixedSizeList(item, _), List(other) | LargeList(other) | FixedSizeList(other, _)) => {
-            accepts(item.data_type(), other.data_type())
-        }
+        (
+            List(item) | LargeList(item) | FixedSizeList(item, _),
+            List(other) | LargeList(other) | FixedSizeList(other, _),
+        ) => accepts(item.data_type(), other.data_type()),
         (Struct(fields), Struct(others)) => {
             fields.len() == others.len()
                 && fields.iter().zip(others).all(|(field, other)| accepts(field.data_type(), other.data_type()))

@@ -31,5 +31,8 @@ pub(crate) fn runtime() -> Result<&'static Runtime, Error> {
 pub(crate) async fn spawn<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Error> {
-    runtime()?.spawn_blocking(work).await.map_err(|error| Error::Internal(format!("the call's thread failed: {error}")))?
+    runtime()?
+        .spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(format!("the call's thread failed: {error}")))?
 }

@@ -56,9 +56,10 @@ fn define(linker: &mut Linker<State>, interface: &str, module: &str, name: &str)
         ("wasi:cli/stdin", _) => linker.func_wrap(module, name, || STDIN)?,
         ("wasi:cli/stdout", _) => linker.func_wrap(module, name, || STDOUT)?,
         ("wasi:cli/stderr", _) => linker.func_wrap(module, name, || STDERR)?,
-        ("wasi:cli/environment" | "wasi:filesystem/preopens", "get-environment" | "get-arguments" | "get-directories") => {
-            linker.func_wrap(module, name, empty_list)?
-        }
+        (
+            "wasi:cli/environment" | "wasi:filesystem/preopens",
+            "get-environment" | "get-arguments" | "get-directories",
+        ) => linker.func_wrap(module, name, empty_list)?,
         ("wasi:cli/terminal-stdin" | "wasi:cli/terminal-stdout" | "wasi:cli/terminal-stderr", _) => {
             linker.func_wrap(module, name, |mut context: Context<'_>, area: u32| write(&mut context, area, &[0]))?
         }
@@ -67,9 +68,8 @@ fn define(linker: &mut Linker<State>, interface: &str, module: &str, name: &str)
             linker.func_wrap(module, name, output)?
         }
         ("wasi:io/streams", "[method]output-stream.check-write") => linker.func_wrap(module, name, check_write)?,
-        ("wasi:io/streams", "[method]output-stream.blocking-flush" | "[method]output-stream.flush") => {
-            linker.func_wrap(module, name, |mut context: Context<'_>, _: u32, area: u32| write(&mut context, area, &[OK]))?
-        }
+        ("wasi:io/streams", "[method]output-stream.blocking-flush" | "[method]output-stream.flush") => linker
+            .func_wrap(module, name, |mut context: Context<'_>, _: u32, area: u32| write(&mut context, area, &[OK]))?,
         ("wasi:io/streams", "[method]input-stream.read" | "[method]input-stream.blocking-read") => {
             linker.func_wrap(module, name, input)?
         }
@@ -90,16 +90,20 @@ fn define(linker: &mut Linker<State>, interface: &str, module: &str, name: &str)
             })?
         }
         ("wasi:clocks/wall-clock", "now") => linker.func_wrap(module, name, wall_clock)?,
-        ("wasi:clocks/wall-clock", "resolution") => linker.func_wrap(module, name, |mut context: Context<'_>, area: u32| {
-            write(&mut context, area, &0_u64.to_le_bytes())?;
-            write(&mut context, offset(area, 8), &1_u32.to_le_bytes())
-        })?,
-        ("wasi:io/poll", "[method]pollable.block") => linker.func_wrap(module, name, |context: Context<'_>, handle: u32| {
-            sleep(&context, handle)
-        })?,
-        ("wasi:io/poll", "[method]pollable.ready") => linker.func_wrap(module, name, |context: Context<'_>, handle: u32| {
-            u32::from(context.data().timer(handle).is_none_or(|at| at <= Instant::now()))
-        })?,
+        ("wasi:clocks/wall-clock", "resolution") => {
+            linker.func_wrap(module, name, |mut context: Context<'_>, area: u32| {
+                write(&mut context, area, &0_u64.to_le_bytes())?;
+                write(&mut context, offset(area, 8), &1_u32.to_le_bytes())
+            })?
+        }
+        ("wasi:io/poll", "[method]pollable.block") => {
+            linker.func_wrap(module, name, |context: Context<'_>, handle: u32| sleep(&context, handle))?
+        }
+        ("wasi:io/poll", "[method]pollable.ready") => {
+            linker.func_wrap(module, name, |context: Context<'_>, handle: u32| {
+                u32::from(context.data().timer(handle).is_none_or(|at| at <= Instant::now()))
+            })?
+        }
         ("wasi:io/poll", "poll") => linker.func_wrap(module, name, poll)?,
         ("wasi:random/random" | "wasi:random/insecure", "get-random-bytes" | "get-insecure-random-bytes") => {
             linker.func_wrap(module, name, random_bytes)?
@@ -109,7 +113,9 @@ fn define(linker: &mut Linker<State>, interface: &str, module: &str, name: &str)
         }
         ("wasi:sockets/instance-network", "instance-network") => linker.func_wrap(module, name, || NETWORK)?,
         ("wasi:sockets/tcp-create-socket" | "wasi:sockets/udp-create-socket", _) => {
-            linker.func_wrap(module, name, |mut context: Context<'_>, _family: u32, area: u32| denied(&mut context, area))?
+            linker.func_wrap(module, name, |mut context: Context<'_>, _family: u32, area: u32| {
+                denied(&mut context, area)
+            })?
         }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") => linker.func_wrap(
             module,

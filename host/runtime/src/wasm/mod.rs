@@ -86,7 +86,10 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn
     }
     let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
     if memory > MAX_MEMORY {
-        return refuse(&format!("has {} MiB at most: lower the memory limit, or choose process mode", MAX_MEMORY >> 20));
+        return refuse(&format!(
+            "has {} MiB at most: lower the memory limit, or choose process mode",
+            MAX_MEMORY >> 20
+        ));
     }
     let engine = Engine::shared(&|message| tracing::info!("{message}"))?;
     if memory < engine.least_memory() {
