@@ -42,8 +42,12 @@ pub fn build(manifest: &Path, out: &Path, package: &[Source], app: &[Source]) ->
     println!("component: {} bytes in {:.1?}", bytes.len(), started.elapsed());
 
     let started = Instant::now();
-    let flat = cloister_flatten::flatten(&bytes, &cloister_flatten::Options::default())
-        .context("cannot flatten the component")?;
+    // componentize-py 0.25.1 leaves the buffer of a returned list to nobody: whoever reads it must free it.
+    let options = cloister_flatten::Options {
+        also_export: vec![("libc.so!free".into(), "free".into())],
+        ..cloister_flatten::Options::default()
+    };
+    let flat = cloister_flatten::flatten(&bytes, &options).context("cannot flatten the component")?;
     println!("{:#?} in {:.1?}", flat.stats, started.elapsed());
     // The build machine is nobody's business.
     for place in [manifest, out] {

@@ -37,6 +37,27 @@ fn run(mode: ExecutionMode) {
     assert!(stats.executors <= 2, "{mode}: {} executors", stats.executors);
 }
 
+/// More passes through a sandbox than its memory could hold if anything of a call stayed.
+#[test]
+fn a_sandbox_keeps_nothing_of_a_call() {
+    let source = "def f(s: str) -> str:\n    return s.upper()\n";
+    let mut options = JobOptions::new(ExecutionMode::Wasm).source("udf.py", source);
+    options.limits.memory = Some(40 << 20);
+    let job = Session::new().job(options).expect("a job");
+    let f = job.function("f").expect("f");
+    let text = "x".repeat(1_000);
+    let input: ArrayRef = Arc::new((0..500).map(|_| Some(text.as_str())).collect::<StringArray>());
+    for _ in 0..100 {
+        f.call(std::slice::from_ref(&input), 500).expect("a result");
+    }
+    let first = job.stats();
+    for _ in 0..100 {
+        f.call(std::slice::from_ref(&input), 500).expect("a result");
+    }
+    assert_eq!(job.stats().peak_memory_bytes, first.peak_memory_bytes);
+    assert_eq!(first.executors, 1);
+}
+
 #[test]
 fn wasm() {
     run(ExecutionMode::Wasm);

@@ -45,6 +45,10 @@ pub struct Options {
     ///
     /// Default: that of the C library.
     pub allocator: String,
+    /// Functions, as `module!function`, that are exported too, each with the name that it gets.
+    ///
+    /// Default: none.
+    pub also_export: Vec<(String, String)>,
     /// Whether every loop polls a flag that the host sets to end the guest: see [`FLAG_BYTES`].
     ///
     /// Default: yes.
@@ -53,7 +57,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { small_br_table: 3, allocator: "libc.so!cabi_realloc".to_owned(), interrupts: true }
+        Self {
+            small_br_table: 3,
+            allocator: "libc.so!cabi_realloc".to_owned(),
+            also_export: Vec::new(),
+            interrupts: true,
+        }
     }
 }
 
@@ -110,7 +119,12 @@ pub fn flatten(component: &[u8], options: &Options) -> Result<Flattened, Error> 
         return Err(Error::NotAComponent);
     }
     Validator::new_with_features(features()).validate_all(component)?;
-    let linked = component::link(component)?;
+    let mut linked = component::link(component)?;
+    for (name, export) in &options.also_export {
+        let function = linked.program.functions.iter().position(|function| function.name == *name);
+        let function = function.ok_or_else(|| Error::unsupported(format!("no function {name:?} to export")))?;
+        linked.exports.push((export.clone(), function));
+    }
     let reached = reach::reach(&linked.program, &linked.exports, &options.allocator)?;
     emit::emit(&linked, &reached, options)
 }

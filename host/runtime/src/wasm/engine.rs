@@ -26,6 +26,7 @@ pub struct Exports {
     pub handle: ModuleExport,
     pub post_handle: ModuleExport,
     pub realloc: ModuleExport,
+    pub free: ModuleExport,
     pub host_realloc: ModuleExport,
 }
 
@@ -79,6 +80,7 @@ impl Exports {
             handle: export("handle")?,
             post_handle: export("cabi_post_handle")?,
             realloc: export("cabi_realloc")?,
+            free: export("free")?,
             host_realloc: export("host_realloc")?,
         })
     }

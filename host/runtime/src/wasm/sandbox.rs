@@ -26,6 +26,7 @@ pub struct Sandbox {
     handle: TypedFunc<(u32, u32), u32>,
     post_handle: TypedFunc<u32, ()>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
+    free: TypedFunc<u32, ()>,
     alive: bool,
 }
 
@@ -57,13 +58,14 @@ impl Sandbox {
         let handle = function(&mut store, &instance, &exports.handle)?;
         let post_handle = function(&mut store, &instance, &exports.post_handle)?;
         let realloc = function(&mut store, &instance, &exports.realloc)?;
+        let free = function(&mut store, &instance, &exports.free)?;
         let host_realloc = function(&mut store, &instance, &exports.host_realloc)?;
         let size = memory.data_size(&store) as u64;
         let state = store.data_mut();
         state.memory = Some(memory);
         state.realloc = Some(host_realloc);
         state.memory_peak = size;
-        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, alive: true })
+        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, free, alive: true })
     }
 
     /// One request and its reply. Every `?` on a wasmtime error means that the instance is dead.
@@ -78,11 +80,13 @@ impl Sandbox {
         }
         self.memory.write(&mut *store, pointer as usize, request)?;
         let area = self.handle.call(&mut *store, (pointer, length))?;
-        let outcome = {
-            let data = self.memory.data(&*store);
-            read(reply(data, area)?)
-        };
+        let (pointer, length) = reply_place(self.memory.data(&*store), area)?;
+        let outcome = read(&self.memory.data(&*store)[pointer..pointer + length]);
         self.post_handle.call(&mut *store, area)?;
+        // Nobody in the guest owns the reply's buffer (see the build of the image).
+        if length > 0 {
+            self.free.call(&mut *store, pointer as u32)?;
+        }
         Ok(outcome)
     }
 
@@ -119,8 +123,9 @@ fn exported_memory(store: &mut Store<State>, instance: &Instance, export: &Modul
         .ok_or_else(|| Error::internal("the image lacks a memory"))
 }
 
-/// The reply that the return area at `area` points to: pointer and length, both of them the guest's word.
-fn reply(data: &[u8], area: u32) -> wasmtime::Result<&[u8]> {
+/// Where the reply lies that the return area at `area` points to. Pointer and length are the guest's word: the place is
+/// checked to be within its memory.
+fn reply_place(data: &[u8], area: u32) -> wasmtime::Result<(usize, usize)> {
     let outside = || wasmtime::Error::msg("a reply outside of the guest's memory");
     let word = |offset: usize| {
         let start = area as usize + offset;
@@ -128,7 +133,8 @@ fn reply(data: &[u8], area: u32) -> wasmtime::Result<&[u8]> {
         Ok::<usize, wasmtime::Error>(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
     };
     let (pointer, length) = (word(0)?, word(4)?);
-    data.get(pointer..).and_then(|rest| rest.get(..length)).ok_or_else(outside)
+    data.get(pointer..).and_then(|rest| rest.get(..length)).ok_or_else(outside)?;
+    Ok((pointer, length))
 }
 
 fn function<P: WasmParams, R: WasmResults>(
