@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ._load import Function
-from ._loops import Kept, Reply, Run, loop, loop_with_nulls
+from ._loops import PACKED, Kept, Reply, Run, loop, loop_with_nulls, unpacked
 from .convert import Codec
 from .errors import Mismatch, Sources, encode, from_exception, problem, show, type_name
 
@@ -36,7 +36,8 @@ class Bound:
         self.null_on_error = null_on_error
         self.sources = sources
         self.kept = kept
-        shape = "".join("c" if constant else "v" for constant in constants)
+        self.kinds = ["c" if c else PACKED.get(a.kind, "v") for a, c in zip(arguments, constants)]
+        shape = "".join(self.kinds)
         make = loop_with_nulls if null_on_error else loop
         self.run: Run = make(shape, function.call, self.failed, kept, handle)
         if any(codec.to_python is not None for codec in arguments):
@@ -103,6 +104,7 @@ class Bound:
         converts = [codec.to_python for codec in self.arguments]
 
         def run(columns: Any, rows: int) -> Reply:
+            columns = [unpacked(c, kind) for c, kind in zip(columns, self.kinds)]
             try:
                 converted = [c if f is None else f(c) for f, c in zip(converts, columns)]
             except MemoryError:

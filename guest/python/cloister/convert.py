@@ -26,11 +26,12 @@ Convert = Optional[Callable[[Column], Column]]
 class Codec:
     """How one type's columns are read and written."""
 
-    __slots__ = ("expected", "from_python", "hashable", "python", "strict", "to_python")
+    __slots__ = ("expected", "from_python", "hashable", "kind", "python", "strict", "to_python")
 
     def __init__(
         self, json: Dict[str, Any], to_python: Convert, from_python: Convert, strict: Strict, hashable: bool = True
     ) -> None:
+        self.kind: str = json["type"]
         self.expected = display(json)
         self.python = python_name(json)
         self.to_python = to_python

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`Writer`] | requests: control values and columns |
 //! | [`encode_column`] | an Arrow array as one marshal list |
+//! | [`encode_argument`] | an argument: as the bytes of a C array where the harness takes that, else as a list |
 //! | [`Reader`] | replies: checked reads, every byte of which is hostile |
 //! | [`decode_column`] | one marshal list as an Arrow array of a given type |
 //!
@@ -32,6 +33,7 @@ mod decimal;
 mod decode;
 mod encode;
 mod error;
+mod packed;
 mod reader;
 mod tag;
 mod units;
@@ -43,5 +45,6 @@ mod tests;
 pub use decode::decode_column;
 pub use encode::encode_column;
 pub use error::FrameError;
+pub use packed::encode_argument;
 pub use reader::Reader;
 pub use writer::Writer;
