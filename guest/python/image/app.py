@@ -6,7 +6,6 @@ Nothing here may depend on the machine that builds the image, for the image must
 from __future__ import annotations
 
 import gc
-import json
 import marshal
 import os
 import sys
@@ -16,6 +15,7 @@ import wit_world
 
 # The harness comes first: what it imports would otherwise be read from files that are gone later.
 from cloister._harness import Harness
+from cloister.errors import encode, problem
 
 from . import fresh_random, preload, settle, warm_up
 from .stdlib_importer import StdlibImporter
@@ -31,19 +31,7 @@ GC_THRESHOLD = 50_000
 
 def _reply(kind: str, message: str, limit: str | None) -> bytes:
     """An error reply that is ready before anything goes wrong, since making one needs memory."""
-    error = {
-        "kind": kind,
-        "message": message,
-        "exception": None,
-        "traceback": None,
-        "row": None,
-        "function": None,
-        "expected": None,
-        "actual": None,
-        "argument": None,
-        "limit": limit,
-    }
-    return marshal.dumps((1, json.dumps(error)), 2)
+    return marshal.dumps((1, encode(problem(kind, message, limit=limit))), 2)
 
 
 OUT_OF_MEMORY = _reply("limit", "the sandbox is out of memory", "memory")

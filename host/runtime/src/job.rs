@@ -162,6 +162,22 @@ impl std::fmt::Debug for JobInner {
     }
 }
 
+impl Slot {
+    /// Sends the BIND request that is next for this harness, and checks that the harness counts as the job does.
+    fn bind(&mut self, request: &[u8], context: &CallContext<'_>) -> Result<(), Error> {
+        let mut handle = -1;
+        self.executor.request(request, context, &mut |reply| {
+            handle = protocol::read_int(reply)?;
+            Ok(())
+        })?;
+        if handle != self.bound as i64 {
+            return Err(Error::internal("the harness answered with a wrong handle"));
+        }
+        self.bound += 1;
+        Ok(())
+    }
+}
+
 /// A request buffer larger than this is not kept between calls.
 const KEPT_BUFFER: usize = 4 << 20;
 
@@ -312,13 +328,12 @@ impl JobInner {
 
     /// Lends a slot that has loaded the source and follows every binding.
     fn with_slot<R>(&self, run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>) -> Result<R, Error> {
-        let context = self.context();
-        // The deadline was made a moment ago; to look at the clock again costs as much as the rest of this function.
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
         self.pool.with(
-            || self.start_slot(&context, |reply| protocol::read_text(reply).map(drop)),
+            // A start has a deadline of its own: it may take longer than the call.
+            || self.start_slot(&self.context(), |reply| protocol::read_text(reply).map(drop)),
             |slot| slot.executor.is_alive(),
             |slot| {
                 let context = self.context();
@@ -336,15 +351,7 @@ impl JobInner {
             else {
                 return Ok(());
             };
-            let mut handle = -1;
-            slot.executor.request(&request, context, &mut |reply| {
-                handle = protocol::read_int(reply)?;
-                Ok(())
-            })?;
-            if handle != slot.bound as i64 {
-                return Err(Error::internal("the harness answered with a wrong handle"));
-            }
-            slot.bound += 1;
+            slot.bind(&request, context)?;
         }
     }
 
@@ -354,21 +361,11 @@ impl JobInner {
             let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
             // Another thread may have bound something since this slot followed.
             while slot.bound < binds.len() {
-                let request = binds[slot.bound].clone();
-                slot.executor.request(&request, context, &mut |reply| protocol::read_int(reply).map(drop))?;
-                slot.bound += 1;
+                slot.bind(&binds[slot.bound], context)?;
             }
             binding.handle = binds.len() as i64;
             let request = protocol::bind(&binding)?;
-            let mut handle = -1;
-            slot.executor.request(&request, context, &mut |reply| {
-                handle = protocol::read_int(reply)?;
-                Ok(())
-            })?;
-            if handle != binding.handle {
-                return Err(Error::internal("the harness answered with a wrong handle"));
-            }
-            slot.bound += 1;
+            slot.bind(&request, context)?;
             binds.push(Arc::new(request));
             Ok(Arc::new(binding))
         })
