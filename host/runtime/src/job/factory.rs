@@ -1,0 +1,36 @@
+//! From a job's options to what starts its executors: the one place where a mode's name becomes its code.
+
+use std::sync::Arc;
+
+use super::JobOptions;
+use crate::executor::{CallContext, Executor};
+use crate::log::JobLog;
+use crate::{Error, ExecutionMode};
+
+/// Starts executors of one job. Each mode has one.
+pub(crate) trait Factory: Send + Sync {
+    /// A new harness, with nothing loaded.
+    fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error>;
+
+    /// Called when the job's `cancelled` flag has been set, for modes whose running calls do not look at it themselves.
+    fn cancel(&self) {}
+}
+
+/// The factory of the job's mode.
+pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+    match options.mode {
+        #[cfg(feature = "process")]
+        ExecutionMode::Process => crate::process::factory(options, log),
+        #[cfg(feature = "thread")]
+        ExecutionMode::Thread => crate::thread::factory(options, log),
+        #[cfg(feature = "wasm")]
+        ExecutionMode::Wasm => crate::wasm::factory(options, log),
+        #[allow(unreachable_patterns, reason = "which arms there are depends on the features")]
+        mode => Err(not_compiled_in(mode)),
+    }
+}
+
+/// The error for a mode whose cargo feature is off.
+pub(crate) fn not_compiled_in(mode: ExecutionMode) -> Error {
+    Error::missing(format!("this build has no {mode} mode"), format!("build with the cargo feature '{mode}'"))
+}

@@ -1,0 +1,204 @@
+//! The running part of a job: its executors, what they have been told, and how a call goes through one of them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::Factory;
+use super::slot::Slot;
+use super::stats::Counters;
+use crate::executor::{CallContext, Executor};
+use crate::function::{Argument, Binding, Evaluation, OnError};
+use crate::log::JobLog;
+use crate::pool::Pool;
+use crate::protocol::{self, EvalFailure, Evaluated};
+use crate::{Error, ExecutionMode, Limit, Limits};
+
+/// What a job's handle and its functions share.
+pub(crate) struct JobInner {
+    pub(super) mode: ExecutionMode,
+    pub(super) limits: Limits,
+    pub(super) factory: Box<dyn Factory>,
+    pub(super) pool: Pool<Slot>,
+    /// The requests that bring a new harness to the job's state before any binding: files, then the source.
+    pub(super) setup: Vec<Vec<u8>>,
+    /// The BIND requests in order of their handles.
+    pub(super) binds: Mutex<Vec<Arc<Vec<u8>>>>,
+    pub(super) log: Arc<JobLog>,
+    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) counters: Counters,
+}
+
+impl std::fmt::Debug for JobInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// A request buffer larger than this is not kept between calls.
+const KEPT_BUFFER: usize = 4 << 20;
+
+impl JobInner {
+    pub(super) fn context(&self) -> CallContext<'_> {
+        CallContext {
+            // A deadline beyond what the clock can hold is none.
+            deadline: self.limits.deadline.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit))),
+            cancelled: &self.cancelled,
+        }
+    }
+
+    pub(super) fn start_slot(
+        &self,
+        context: &CallContext<'_>,
+        mut loaded: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Slot, Error> {
+        self.counters.executors.fetch_add(1, Ordering::Relaxed);
+        let mut executor = self.factory.start(context)?;
+        // A deadline is for the user's code: what starting took is not taken from it.
+        let context = &self.context();
+        let (load, files) = self.setup.split_last().ok_or_else(|| Error::internal("a job without a source"))?;
+        for request in files {
+            executor.request(request, context, &mut |reply| protocol::read_done(reply))?;
+        }
+        executor
+            .request(load, context, &mut |reply| loaded(reply))
+            .map_err(|error| self.complete(error, executor.as_ref()))?;
+        Ok(Slot { executor, bound: 0, buffer: Vec::new() })
+    }
+
+    /// Lends a slot that has loaded the source and follows every binding.
+    fn with_slot<R>(&self, run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        self.pool.with(
+            // A start has a deadline of its own: it may take longer than the call.
+            || self.start_slot(&self.context(), |reply| protocol::read_text(reply).map(drop)),
+            |slot| slot.executor.is_alive(),
+            |slot| {
+                let context = self.context();
+                let result = self.follow(slot, &context).and_then(|()| run(slot, &context));
+                self.counters.peak_memory.fetch_max(slot.executor.peak_memory(), Ordering::Relaxed);
+                result.map_err(|error| self.complete(error, slot.executor.as_ref()))
+            },
+        )
+    }
+
+    /// Sends the bindings that this harness has not seen.
+    fn follow(&self, slot: &mut Slot, context: &CallContext<'_>) -> Result<(), Error> {
+        loop {
+            let Some(request) = self.binds.lock().unwrap_or_else(PoisonError::into_inner).get(slot.bound).cloned()
+            else {
+                return Ok(());
+            };
+            slot.bind(&request, context)?;
+        }
+    }
+
+    /// Registers a binding, trying it in one harness first: one that fails leaves nothing behind.
+    pub fn bind(&self, mut binding: Binding) -> Result<Arc<Binding>, Error> {
+        self.with_slot(|slot, context| {
+            let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another thread may have bound something since this slot followed.
+            while slot.bound < binds.len() {
+                slot.bind(&binds[slot.bound], context)?;
+            }
+            binding.handle = binds.len() as i64;
+            let request = protocol::bind(&binding)?;
+            slot.bind(&request, context)?;
+            binds.push(Arc::new(request));
+            Ok(Arc::new(binding))
+        })
+    }
+
+    /// Evaluates one bundle.
+    pub fn evaluate(&self, binding: &Binding, arguments: &[Argument], rows: usize) -> Result<Evaluation, Error> {
+        let counters = &self.counters;
+        counters.bundles.fetch_add(1, Ordering::Relaxed);
+        let result = if rows == 0 {
+            let column = arrow::array::new_empty_array(&binding.result);
+            Ok(Evaluated { column, nulled: None })
+        } else {
+            self.with_slot(|slot, context| self.evaluate_in(slot, context, binding, arguments, rows))
+        };
+        match result {
+            Ok(evaluated) => {
+                counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
+                let (nulled, first_error) = match evaluated.nulled {
+                    Some((count, error)) => (count, Some(error)),
+                    None => (0, None),
+                };
+                counters.errors.fetch_add(nulled, Ordering::Relaxed);
+                Ok(Evaluation { column: evaluated.column, nulled, first_error, mode: self.mode })
+            }
+            Err(error) => {
+                counters.errors.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    fn evaluate_in(
+        &self,
+        slot: &mut Slot,
+        context: &CallContext<'_>,
+        binding: &Binding,
+        arguments: &[Argument],
+        rows: usize,
+    ) -> Result<Evaluated, Error> {
+        if binding.on_error == OnError::Fail
+            && let Some(result) = slot.executor.evaluate(binding, arguments, rows, context)
+        {
+            return result.map(|column| Evaluated { column, nulled: None });
+        }
+        protocol::eval(&mut slot.buffer, binding, arguments, rows)?;
+        let outcome = self.read_evaluated(slot.executor.as_mut(), &slot.buffer, context, binding, rows);
+        if slot.buffer.capacity() > KEPT_BUFFER {
+            slot.buffer = Vec::new();
+        }
+        match outcome? {
+            Ok(evaluated) => Ok(evaluated),
+            Err(EvalFailure::Error(error)) => Err(error),
+            Err(EvalFailure::Ambiguous(first)) => {
+                let request = protocol::explain(binding);
+                match self.read_evaluated(slot.executor.as_mut(), &request, context, binding, rows)? {
+                    Ok(evaluated) => Ok(evaluated),
+                    Err(EvalFailure::Error(error)) => Err(error),
+                    Err(EvalFailure::Ambiguous(_)) => Err(first),
+                }
+            }
+        }
+    }
+
+    /// The outer error is the executor's, the inner one the reply's.
+    fn read_evaluated(
+        &self,
+        executor: &mut dyn Executor,
+        request: &[u8],
+        context: &CallContext<'_>,
+        binding: &Binding,
+        rows: usize,
+    ) -> Result<Result<Evaluated, EvalFailure>, Error> {
+        let mut outcome = None;
+        executor.request(request, context, &mut |reply| {
+            if reply.len() > self.limits.reply {
+                return Err(Error::Limit(Limit::Reply { limit: self.limits.reply as u64, used: reply.len() as u64 }));
+            }
+            outcome = Some(protocol::read_eval(reply, binding, rows));
+            Ok(())
+        })?;
+        outcome.ok_or_else(|| Error::internal("the executor gave no reply"))
+    }
+
+    /// Fills in what only the host knows: the harness reports its `MemoryError` without the limit.
+    fn complete(&self, error: Error, executor: &dyn Executor) -> Error {
+        match error {
+            Error::Limit(Limit::Memory { limit: 0, .. }) => {
+                let default = if self.mode == ExecutionMode::Wasm { Limits::DEFAULT_WASM_MEMORY } else { 0 };
+                let used = Some(executor.peak_memory()).filter(|used| *used > 0);
+                Error::Limit(Limit::Memory { limit: self.limits.memory.unwrap_or(default), used })
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A job: the unit of isolation. One tenant's source, files, limits and mode, and the pool of executors that run it.
+//! Never shares an executor, a harness or a log with another job.
+
+mod factory;
+mod inner;
+mod options;
+mod slot;
+mod stats;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::function::{Function, FunctionOptions};
+use crate::log::JobLog;
+use crate::pool::Pool;
+use crate::{Error, ExecutionMode, Signature, protocol};
+
+pub use options::JobOptions;
+pub use stats::JobStats;
+
+pub(crate) use factory::{Factory, not_compiled_in};
+pub(crate) use inner::JobInner;
+
+/// A running job. Cheap to clone; dropping the last clone ends its executors.
+#[derive(Clone, Debug)]
+pub struct Job {
+    inner: Arc<JobInner>,
+    functions: Arc<Vec<Arc<Signature>>>,
+}
+
+impl Job {
+    pub(crate) fn start(options: JobOptions) -> Result<Job, Error> {
+        let log = Arc::new(JobLog::new(options.limits.log));
+        let factory = factory::factory(&options, &log)?;
+        let load_options = serde_json::json!({
+            "name": options.name,
+            "paths": options.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+        });
+        let mut setup = Vec::new();
+        if !options.files.is_empty() {
+            setup.push(protocol::files(&options.files));
+        }
+        setup.push(protocol::load(&options.source, &options.filename, &load_options));
+        let inner = Arc::new(JobInner {
+            mode: options.mode,
+            limits: options.limits,
+            factory,
+            pool: Pool::new(options.parallelism),
+            setup,
+            binds: Default::default(),
+            log,
+            cancelled: Arc::default(),
+            counters: Default::default(),
+        });
+        let mut functions = Vec::new();
+        let context = inner.context();
+        inner.pool.with(
+            || {
+                inner.start_slot(&context, |reply| {
+                    functions = Signature::parse_all(&protocol::read_text(reply)?)?.into_iter().map(Arc::new).collect();
+                    Ok(())
+                })
+            },
+            |slot| slot.executor.is_alive(),
+            |_| Ok(()),
+        )?;
+        Ok(Job { inner, functions: Arc::new(functions) })
+    }
+
+    /// The mode that runs the job.
+    pub fn mode(&self) -> ExecutionMode {
+        self.inner.mode
+    }
+
+    /// What the job's source defines, in the order of the source.
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = &Signature> {
+        self.functions.iter().map(|signature| signature.as_ref())
+    }
+
+    /// The function `name`, with default options.
+    ///
+    /// # Errors
+    /// [`Error::Call`] that lists the functions that there are.
+    pub fn function(&self, name: &str) -> Result<Function, Error> {
+        self.function_with(name, FunctionOptions::default())
+    }
+
+    /// The function `name`.
+    ///
+    /// # Errors
+    /// [`Error::Call`] for an unknown function or one of a kind that cannot be called.
+    pub fn function_with(&self, name: &str, options: FunctionOptions) -> Result<Function, Error> {
+        let Some(signature) = self.functions.iter().find(|signature| signature.name == name) else {
+            let names: Vec<&str> = self.functions.iter().map(|signature| signature.name.as_str()).collect();
+            return Err(Error::Call(if names.is_empty() {
+                format!("no function '{name}': the source defines none (names that start with '_' are private)")
+            } else {
+                format!("no function '{name}'; the source defines: {}", names.join(", "))
+            }));
+        };
+        if signature.kind != crate::FunctionKind::Scalar {
+            return Err(Error::Call(format!(
+                "function '{name}' is a {} function; only scalar functions can be called so far",
+                signature.kind
+            )));
+        }
+        Ok(Function::new(self.inner.clone(), signature.clone(), options))
+    }
+
+    /// What the job's code printed.
+    pub fn log(&self) -> &JobLog {
+        &self.inner.log
+    }
+
+    /// What the job has done so far.
+    pub fn stats(&self) -> JobStats {
+        self.inner.counters.read()
+    }
+
+    /// Stops the job: running calls end with [`Error::Cancelled`], later calls do not start.
+    pub fn cancel(&self) {
+        self.inner.cancelled.store(true, Ordering::Relaxed);
+        self.inner.factory.cancel();
+    }
+
+    /// Calls `close()` of the functions in every idle executor and ends those. What close() raises goes to the error.
+    ///
+    /// # Errors
+    /// The first error of a `close()`; the executors are ended all the same.
+    pub fn close(&self) -> Result<(), Error> {
+        let context = self.inner.context();
+        let mut first = Ok(());
+        for mut slot in self.inner.pool.drain() {
+            let closed = slot.executor.request(&protocol::close(), &context, &mut |reply| protocol::read_done(reply));
+            first = first.and(closed);
+        }
+        first
+    }
+}

@@ -1,0 +1,85 @@
+//! What a job is made of, as plain data.
+
+use std::path::PathBuf;
+
+use crate::{ExecutionMode, Limits};
+
+/// What a job is made of.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JobOptions {
+    /// The mode.
+    pub mode: ExecutionMode,
+    /// A name for errors and logs. Default: `job`.
+    pub name: String,
+    /// The Python source text that defines the functions.
+    pub source: String,
+    /// The source's file name in tracebacks: a name, not a path of the host. Default: `udf.py`.
+    pub filename: String,
+    /// Modules and data that the source can import, by relative path with `/`: `("pkg/__init__.py", bytes)`. Served
+    /// from memory in every mode.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Directories on the host to import from (installed packages). Process and thread mode only.
+    pub paths: Vec<PathBuf>,
+    /// The Python interpreter of process mode (`python.executable`). `None`: a managed virtual environment, made on
+    /// first use.
+    pub interpreter: Option<PathBuf>,
+    /// Limits.
+    pub limits: Limits,
+    /// How many calls of the job may run side by side, each in a sandbox or worker of its own. Default: 1.
+    pub parallelism: usize,
+}
+
+impl JobOptions {
+    /// A job in `mode` with defaults for all else.
+    pub fn new(mode: ExecutionMode) -> Self {
+        JobOptions {
+            mode,
+            name: "job".into(),
+            source: String::new(),
+            filename: "udf.py".into(),
+            files: Vec::new(),
+            paths: Vec::new(),
+            interpreter: None,
+            limits: Limits::default(),
+            parallelism: 1,
+        }
+    }
+
+    /// Sets the source text and its file name.
+    pub fn source(mut self, filename: impl Into<String>, source: impl Into<String>) -> Self {
+        self.filename = filename.into();
+        self.source = source.into();
+        self
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets how many calls may run side by side.
+    pub fn parallelism(mut self, parallelism: usize) -> Self {
+        self.parallelism = parallelism;
+        self
+    }
+
+    /// Sets the interpreter of process mode.
+    pub fn interpreter(mut self, path: impl Into<PathBuf>) -> Self {
+        self.interpreter = Some(path.into());
+        self
+    }
+
+    /// Sets the files that the source can import.
+    pub fn files(mut self, files: Vec<(String, Vec<u8>)>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// Sets the host directories to import from (process and thread mode).
+    pub fn paths(mut self, paths: Vec<PathBuf>) -> Self {
+        self.paths = paths;
+        self
+    }
+}

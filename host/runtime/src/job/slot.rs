@@ -1,0 +1,29 @@
+//! One executor of a job and how far it has followed the job's bindings.
+
+use crate::Error;
+use crate::executor::{CallContext, Executor};
+use crate::protocol;
+
+/// An executor and how far it has followed the job.
+pub(super) struct Slot {
+    pub executor: Box<dyn Executor>,
+    pub bound: usize,
+    /// The request buffer, kept between calls.
+    pub buffer: Vec<u8>,
+}
+
+impl Slot {
+    /// Sends the BIND request that is next for this harness, and checks that the harness counts as the job does.
+    pub fn bind(&mut self, request: &[u8], context: &CallContext<'_>) -> Result<(), Error> {
+        let mut handle = -1;
+        self.executor.request(request, context, &mut |reply| {
+            handle = protocol::read_int(reply)?;
+            Ok(())
+        })?;
+        if handle != self.bound as i64 {
+            return Err(Error::internal("the harness answered with a wrong handle"));
+        }
+        self.bound += 1;
+        Ok(())
+    }
+}

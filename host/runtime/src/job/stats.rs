@@ -1,0 +1,41 @@
+//! What a job has done so far: the counters, and the copy of them that is handed out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a job has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct JobStats {
+    /// Bundles evaluated, failed ones included.
+    pub bundles: u64,
+    /// Rows of the bundles that succeeded.
+    pub rows: u64,
+    /// Bundles that failed, and rows that were made NULL.
+    pub errors: u64,
+    /// Executors (sandboxes, workers) started, replacements included.
+    pub executors: u64,
+    /// The most memory that one executor has held, in bytes; 0 where the mode cannot tell.
+    pub peak_memory_bytes: u64,
+}
+
+/// The counters behind [`JobStats`].
+#[derive(Default)]
+pub(super) struct Counters {
+    pub bundles: AtomicU64,
+    pub rows: AtomicU64,
+    pub errors: AtomicU64,
+    pub executors: AtomicU64,
+    pub peak_memory: AtomicU64,
+}
+
+impl Counters {
+    pub fn read(&self) -> JobStats {
+        JobStats {
+            bundles: self.bundles.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+            executors: self.executors.load(Ordering::Relaxed),
+            peak_memory_bytes: self.peak_memory.load(Ordering::Relaxed),
+        }
+    }
+}
