@@ -1,7 +1,6 @@
-//! Writes one function body again: new indices, constants in place of globals, compares in place of small jump tables,
-//! polls at the heads of loops.
+//! Writes one function body again: new indices, constants in place of globals, compares in place of small jump tables.
 //!
-//! Owns the four changes made to code. Every other instruction is copied as it is.
+//! Owns the three changes made to code. Every other instruction is copied as it is.
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode, RoundtripReencoder};
 use wasm_encoder::{Function, Instruction, ValType};
@@ -10,7 +9,6 @@ use wasmparser::{BlockType, FunctionBody, Operator};
 use crate::error::Error;
 use crate::link::{Instance, Program, at};
 use crate::number::Numbering;
-use crate::poll;
 
 /// What the changes came to.
 #[derive(Default)]
@@ -43,8 +41,6 @@ pub(crate) struct Writer<'p, 'a> {
     pub numbering: &'p Numbering,
     /// Jump tables with at most this many entries become compares.
     pub small_br_table: u32,
-    /// Whether loops poll the interrupt flag.
-    pub interrupts: bool,
     pub changes: Changes,
 }
 
@@ -63,7 +59,6 @@ impl<'p, 'a> Writer<'p, 'a> {
         let mut blocks = vec![!source.has_results];
         // Constants that are not written yet, because an addition may still fold them.
         let mut pending: Vec<i32> = Vec::new();
-        let mut loops = 0;
         for operator in source.body.get_operators_reader()? {
             let operator = operator?;
             match operator {
@@ -103,12 +98,7 @@ impl<'p, 'a> Writer<'p, 'a> {
                 self.changes.lowered += 1;
                 continue;
             }
-            let is_loop = matches!(operator, Operator::Loop { .. });
             out.instruction(&renumber.instruction(operator).map_err(encode)?);
-            if is_loop && self.interrupts {
-                poll::write(&mut out, loops);
-                loops += 1;
-            }
         }
         flush(&mut out, &mut pending);
         Ok(out)

@@ -10,9 +10,9 @@ use crate::component::Linked;
 use crate::error::Error;
 use crate::link::{FunctionKind, Memory, Program, at};
 use crate::number::{Numbering, count, number};
-use crate::poll;
 use crate::reach::Reached;
 use crate::{Flattened, Options, Stats};
+use crate::{inline, poll};
 
 /// Writes what `reached` says is needed of `linked`.
 pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) -> Result<Flattened, Error> {
@@ -22,18 +22,13 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         [memory] => memory,
         memories => return Err(Error::unsupported(format!("{} memories instead of one", memories.len()))),
     };
-    let exports = exports(linked, reached, &numbering, options)?;
-    let mut writer = Writer {
-        program,
-        numbering: &numbering,
-        small_br_table: options.small_br_table,
-        interrupts: options.interrupts,
-        changes: Default::default(),
-    };
+    let exports = exports(linked, reached, &numbering)?;
+    let mut writer =
+        Writer { program, numbering: &numbering, small_br_table: options.small_br_table, changes: Default::default() };
     let code = code(&mut writer)?;
     let changes = writer.changes;
     let names = names(program, &numbering)?;
-    let (memories, data) = memory_sections(memory, options);
+    let (memories, data) = memory_sections(memory);
 
     let mut stats = Stats {
         functions_in: program.functions.len(),
@@ -42,6 +37,8 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         trampolines: reached.forwarded,
         globals_folded: changes.folded,
         br_tables_lowered: changes.lowered,
+        inlined: 0,
+        emptied: 0,
         polls: 0,
         data_bytes: memory.data.iter().map(|(_, bytes)| bytes.len()).sum(),
         data_segments: memory.data.len(),
@@ -60,25 +57,23 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         .section(&code)
         .section(&data)
         .section(&names);
-    let module = module.finish();
-    stats.bytes = module.len();
+    let mut module = module.finish();
+    if options.small_function > 0 {
+        let inlined = inline::inline(&module, options.small_function)?;
+        (stats.inlined, stats.emptied) = (inlined.calls, inlined.emptied);
+        module = inlined.module;
+    }
     if options.interrupts {
+        module = poll::insert(&module)?;
         stats.polls = poll::verify(&module)?;
     }
+    stats.bytes = module.len();
     Ok(Flattened { module, stats })
 }
 
-fn exports(
-    linked: &Linked<'_>,
-    reached: &Reached,
-    numbering: &Numbering,
-    options: &Options,
-) -> Result<ExportSection, Error> {
+fn exports(linked: &Linked<'_>, reached: &Reached, numbering: &Numbering) -> Result<ExportSection, Error> {
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
-    if options.interrupts {
-        exports.export("interrupt", ExportKind::Memory, poll::MEMORY);
-    }
     // The state of an instance is its memory and this global. A second one would be state that the host does not see.
     match numbering.globals.len() {
         0 => {}
@@ -87,7 +82,7 @@ fn exports(
         }
         more => return Err(Error::unsupported(format!("{more} mutable globals instead of one"))),
     }
-    let mut taken = vec!["memory", "interrupt", "__stack_pointer", "host_realloc"];
+    let mut taken = vec!["memory", poll::EXPORT, "__stack_pointer", "host_realloc"];
     for (name, function) in &linked.exports {
         if taken.contains(&name.as_str()) {
             return Err(Error::unsupported(format!(
@@ -123,7 +118,7 @@ fn code<'p>(writer: &mut Writer<'p, '_>) -> Result<CodeSection, Error> {
     Ok(code)
 }
 
-fn memory_sections(memory: &Memory<'_>, options: &Options) -> (MemorySection, DataSection) {
+fn memory_sections(memory: &Memory<'_>) -> (MemorySection, DataSection) {
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {
         minimum: memory.ty.initial,
@@ -132,15 +127,6 @@ fn memory_sections(memory: &Memory<'_>, options: &Options) -> (MemorySection, Da
         shared: false,
         page_size_log2: None,
     });
-    if options.interrupts {
-        memories.memory(MemoryType {
-            minimum: 1,
-            maximum: Some(1),
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        });
-    }
     let mut data = DataSection::new();
     for (offset, bytes) in &memory.data {
         data.active(0, &ConstExpr::i32_const(*offset as i32), bytes.iter().copied());

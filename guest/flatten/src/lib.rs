@@ -21,6 +21,7 @@ mod code;
 mod component;
 mod emit;
 mod error;
+mod inline;
 mod link;
 mod number;
 mod parse;
@@ -39,8 +40,12 @@ pub use poll::FLAG_BYTES;
 pub struct Options {
     /// Jump tables with at most this many entries become compares and branches; 0 leaves all as they are.
     ///
-    /// Default: 3.
+    /// Default: 3. (2 to 5 are equally fast, others slower; CPython 3.14, wasmtime 48.)
     pub small_br_table: u32,
+    /// Calls of functions of at most this many instructions become the functions' code; 0 leaves all as they are.
+    ///
+    /// Default: 150. (8 % faster than none over six workloads, at a fifth more code; 100 to 200 are alike, CPython 3.14.)
+    pub small_function: usize,
     /// The function, as `module!function`, that allocates what host functions return, where lowerings name several.
     ///
     /// Default: that of the C library.
@@ -59,6 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             small_br_table: 3,
+            small_function: 150,
             allocator: "libc.so!cabi_realloc".to_owned(),
             also_export: Vec::new(),
             interrupts: true,
@@ -91,6 +97,10 @@ pub struct Stats {
     pub globals_folded: u64,
     /// Jump tables that became compares.
     pub br_tables_lowered: u64,
+    /// Calls that became the code of what they called.
+    pub inlined: u64,
+    /// Functions that nothing calls any more since.
+    pub emptied: usize,
     /// Polls of the interrupt flag: as many as there are loops.
     pub polls: u64,
     /// Bytes in data segments.

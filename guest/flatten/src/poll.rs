@@ -8,8 +8,13 @@
 //! Why loops suffice: code without loops, calls included, ends when its stack ends (the host bounds the stack), unless
 //! it makes calls that do not use the stack (tail calls), which are refused.
 
-use wasm_encoder::{BlockType, Function, Instruction, MemArg};
-use wasmparser::{Operator, Parser, Payload};
+use std::convert::Infallible;
+
+use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
+use wasm_encoder::{
+    BlockType, CodeSection, ExportKind, ExportSection, Function, Instruction, MemArg, MemorySection, MemoryType, Module,
+};
+use wasmparser::{ExportSectionReader, FunctionBody, MemorySectionReader, Operator, Parser, Payload};
 
 use crate::error::Error;
 
@@ -19,8 +24,74 @@ pub const FLAG_BYTES: u32 = 4096;
 /// The index of the memory that holds the flags.
 pub(crate) const MEMORY: u32 = 1;
 
+/// The name under which the host finds the flags.
+pub(crate) const EXPORT: &str = "interrupt";
+
+/// Writes `module` again with a poll in every loop and the memory for the flags, under the export [`EXPORT`].
+///
+/// The last pass of all: no later one may bring loops, or move a poll from one function into another.
+pub(crate) fn insert(module: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut out = Module::new();
+    Inserter
+        .parse_core_module(&mut out, Parser::new(0), module)
+        .map_err(|error| Error::Encode { function: "with polls".to_owned(), reason: error.to_string() })?;
+    Ok(out.finish())
+}
+
+struct Inserter;
+
+impl Reencode for Inserter {
+    type Error = Infallible;
+
+    fn parse_memory_section(
+        &mut self,
+        memories: &mut MemorySection,
+        section: MemorySectionReader<'_>,
+    ) -> Result<(), ReencodeError<Infallible>> {
+        utils::parse_memory_section(self, memories, section)?;
+        memories.memory(MemoryType {
+            minimum: 1,
+            maximum: Some(1),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        Ok(())
+    }
+
+    fn parse_export_section(
+        &mut self,
+        exports: &mut ExportSection,
+        section: ExportSectionReader<'_>,
+    ) -> Result<(), ReencodeError<Infallible>> {
+        utils::parse_export_section(self, exports, section)?;
+        exports.export(EXPORT, ExportKind::Memory, MEMORY);
+        Ok(())
+    }
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: FunctionBody<'_>,
+    ) -> Result<(), ReencodeError<Infallible>> {
+        let mut function = self.new_function_with_parsed_locals(&body)?;
+        let mut loops = 0;
+        for operator in body.get_operators_reader()? {
+            let operator = operator?;
+            let is_loop = matches!(operator, Operator::Loop { .. });
+            function.instruction(&self.instruction(operator)?);
+            if is_loop {
+                write(&mut function, loops);
+                loops += 1;
+            }
+        }
+        code.function(&function);
+        Ok(())
+    }
+}
+
 /// Writes the poll of the loop `ordinal` of a function, right behind the loop's head.
-pub(crate) fn write(out: &mut Function, ordinal: u32) {
+fn write(out: &mut Function, ordinal: u32) {
     out.instruction(&Instruction::I32Const(0));
     out.instruction(&Instruction::I32Load8U(MemArg { offset: u64::from(ordinal), align: 0, memory_index: MEMORY }));
     out.instruction(&Instruction::If(BlockType::Empty));

@@ -2,7 +2,8 @@
 //! configures wasmtime.
 
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ProfilingStrategy, Strategy,
+    Config, Engine, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ProfilingStrategy,
+    Strategy,
 };
 
 use crate::Error;
@@ -49,6 +50,8 @@ fn config(sandboxes: u32) -> Config {
     let mut config = Config::new();
     // One compiler, at its best: the image is compiled once per machine.
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+    // Never on: two copies of one poll in a function could be taken for one. The image's build has inlined already.
+    config.compiler_inlining(Inlining::No);
     // Calls are synchronous, on threads whose stack we know. Fibers are not used, so their machinery is off.
     config.concurrency_support(false);
     config.max_wasm_stack(WASM_STACK);
