@@ -1,5 +1,8 @@
 //! What the benches share: the workloads, and bare CPython as the baseline that every ratio refers to.
 
+pub mod interleave;
+pub mod unpolled;
+
 use std::ffi::CString;
 use std::sync::Arc;
 

@@ -28,6 +28,9 @@ pub struct JobOptions {
     pub limits: Limits,
     /// How many calls of the job may run side by side, each in a sandbox or worker of its own. Default: 1.
     pub parallelism: usize,
+    #[cfg(feature = "wasm")]
+    #[doc(hidden)]
+    pub image: Option<crate::wasm::OtherImage>,
 }
 
 impl JobOptions {
@@ -43,6 +46,8 @@ impl JobOptions {
             interpreter: None,
             limits: Limits::default(),
             parallelism: 1,
+            #[cfg(feature = "wasm")]
+            image: None,
         }
     }
 

@@ -49,10 +49,15 @@ impl Engine {
     fn new(progress: &dyn Fn(&str)) -> Result<Engine, Error> {
         let engine = settings::engine()?;
         let module = compile::module(&engine, progress)?;
-        let instance = hostcalls::linker(&engine, &module)
-            .and_then(|linker| linker.instantiate_pre(&module))
+        Engine::of(engine, &module)
+    }
+
+    /// An engine of its own for `module`, which must have the image's imports and exports.
+    pub fn of(engine: wasmtime::Engine, module: &Module) -> Result<Engine, Error> {
+        let instance = hostcalls::linker(&engine, module)
+            .and_then(|linker| linker.instantiate_pre(module))
             .map_err(|error| Error::internal(format!("the image does not link: {error:#}")))?;
-        let exports = Exports::of(&module)?;
+        let exports = Exports::of(module)?;
         let least_memory = module
             .exports()
             .filter_map(|export| export.ty().memory().map(|memory| memory.minimum() * (64 << 10)))

@@ -76,6 +76,29 @@ impl BareSandbox {
     }
 }
 
+/// An image other than the embedded one, for benches that compare builds of it.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct OtherImage(Arc<Engine>);
+
+#[doc(hidden)]
+impl OtherImage {
+    /// Compiles a core module with the imports and exports of the image; nothing is cached.
+    pub fn compile(module: &[u8]) -> Result<Self, Error> {
+        let engine = settings::engine()?;
+        let module = wasmtime::Module::new(&engine, module)
+            .map_err(|error| Error::internal(format!("the image does not compile: {error:#}")))?;
+        Ok(OtherImage(Arc::new(Engine::of(engine, &module)?)))
+    }
+}
+
+#[doc(hidden)]
+impl std::fmt::Debug for OtherImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OtherImage").finish_non_exhaustive()
+    }
+}
+
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
     let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Wasm, reason));
     if options.interpreter.is_some() {
@@ -91,7 +114,10 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn
             MAX_MEMORY >> 20
         ));
     }
-    let engine = Engine::shared(&|message| tracing::info!("{message}"))?;
+    let engine = match &options.image {
+        Some(OtherImage(engine)) => engine.clone(),
+        None => Engine::shared(&|message| tracing::info!("{message}"))?,
+    };
     if memory < engine.least_memory() {
         return refuse(&format!(
             "needs {} MiB for the interpreter alone: raise the memory limit",
