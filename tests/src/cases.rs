@@ -42,6 +42,12 @@ pub struct Case {
     pub deadline_ms: Option<u64>,
     /// The memory limit, in MiB.
     pub memory_mib: Option<u64>,
+    /// The CPU budget of the job, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// The limit of a result, in bytes.
+    pub result_bytes: Option<usize>,
+    /// The limit of source and files, in bytes.
+    pub source_bytes: Option<usize>,
     /// What must come out: see [`Expectation`].
     result: Option<String>,
     nulled: Option<u64>,

@@ -34,6 +34,9 @@ pub fn run(case: &Case, mode: ExecutionMode) -> Result<()> {
         options.limits.deadline = Some(Duration::from_millis(deadline));
     }
     options.limits.memory = case.memory_mib.map(|memory| memory << 20);
+    options.limits.cpu = case.cpu_ms.map(Duration::from_millis);
+    options.limits.result = case.result_bytes.unwrap_or(options.limits.result);
+    options.limits.source = case.source_bytes.unwrap_or(options.limits.source);
     let job = match Session::new().job(options) {
         Ok(job) => job,
         Err(error) => return check_error(&error, expected),

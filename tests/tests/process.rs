@@ -154,7 +154,7 @@ fn a_deadline_ends_code_that_catches_everything() {
     let job = Session::new().job(options(&source).limits(limits)).unwrap();
     let pid = int(&job, "pid", 0).unwrap();
     match int(&job, "spin", 0) {
-        Err(Error::Limit(Limit::Deadline { limit })) => assert_eq!(limit, Duration::from_millis(300)),
+        Err(Error::Limit(Limit::Deadline { limit, .. })) => assert_eq!(limit, Duration::from_millis(300)),
         other => panic!("{other:?}"),
     }
     assert!(!exists(pid));
@@ -476,11 +476,11 @@ fn a_worker_that_breaks_the_protocol_is_killed_and_the_host_says_why() {
     assert_ne!(int(&job, "pid", 0).unwrap(), pid);
     // The size of a message is checked before it is read.
     let mut limits = Limits::default();
-    limits.reply = 1 << 20;
+    limits.result = 1 << 20;
     let options = rogue("def on_eval(id, reply): out.put(wire.encode_reply(id, bytes(5 << 20)))").limits(limits);
     let job = Session::new().job(options).unwrap_or_else(|error| panic!("{error}"));
     match int(&job, "pid", 0) {
-        Err(Error::Limit(Limit::Reply { limit, used })) => assert!(limit == 1 << 20 && used > 5 << 20, "{used}"),
+        Err(Error::Limit(Limit::ResultSize { limit, used })) => assert!(limit == 1 << 20 && used > 5 << 20, "{used}"),
         other => panic!("{other:?}"),
     }
 }

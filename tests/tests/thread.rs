@@ -38,11 +38,11 @@ fn the_most_bytes_of_a_result_are_kept() {
     for result in [DataType::Utf8, DataType::LargeUtf8, DataType::Binary, DataType::LargeBinary] {
         let value = if result.is_binary() { "b'x'" } else { "'x'" };
         let source = format!("def f(n): return {value} * n");
-        let job = Session::new().job(options(&source).limits(limits(|limits| limits.reply = 1000))).expect("a job");
+        let job = Session::new().job(options(&source).limits(limits(|limits| limits.result = 1000))).expect("a job");
         let function = job.function_with("f", FunctionOptions::default().result(result)).expect("the function");
         function.call(&[ints([500, 400])], 2).expect("below the limit");
         let error = function.call(&[ints([500, 600])], 2).expect_err("above the limit");
-        assert!(matches!(error, Error::Limit(Limit::Reply { limit: 1000, used: 1100 })), "{error:?}");
+        assert!(matches!(error, Error::Limit(Limit::ResultSize { limit: 1000, used: 1100 })), "{error:?}");
         function.call(&[ints([500])], 1).expect("works again");
     }
 }

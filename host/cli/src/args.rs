@@ -1,6 +1,7 @@
 //! The command line as data. Parses and explains; never opens a file or starts anything.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloister::ExecutionMode;
@@ -180,6 +181,18 @@ pub struct JobArgs {
     /// Wall time of one call (one bundle): `10s`, `500ms`, `none`. Default: 60s.
     #[arg(long, value_name = "TIME", value_parser = units::deadline)]
     pub deadline: Option<Deadline>,
+
+    /// CPU time of all calls together: `30s`, `5m`. Default: no limit. Not in thread mode.
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub cpu: Option<Duration>,
+
+    /// Size of one result (the result column of one bundle). Default: 1GiB.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub max_result: Option<u64>,
+
+    /// How much of what the function prints is kept. Default: 64KiB.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub max_log: Option<u64>,
 
     /// The interpreter of process mode, with grpcio installed. Default: a managed virtual environment.
     #[arg(long, value_name = "PATH", conflicts_with = "requirements")]

@@ -29,19 +29,27 @@ pub fn deadline(text: &str) -> Result<Deadline, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Deadline(None));
     }
-    let wrong = || format!("'{text}' is no duration: write for example 500ms, 10s, 2m, or none for no deadline");
-    let (number, unit) = split(text).ok_or_else(wrong)?;
+    match parsed(text) {
+        Some(duration) => Ok(Deadline(Some(duration))),
+        None => Err(format!("'{text}' is no duration: write for example 500ms, 10s, 2m, or none for no deadline")),
+    }
+}
+
+/// A duration: a number and `ms`, `s`, `m` or `h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    parsed(text).ok_or_else(|| format!("'{text}' is no duration: write for example 500ms, 10s or 2m"))
+}
+
+fn parsed(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
     let seconds = match unit.to_ascii_lowercase().as_str() {
         "ms" => number / 1000.0,
         "s" => number,
         "m" | "min" => number * 60.0,
         "h" => number * 3600.0,
-        _ => return Err(wrong()),
+        _ => return None,
     };
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(Deadline(Some(duration))),
-        _ => Err(wrong()),
-    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
 }
 
 /// A deadline, or that there is none.
@@ -109,6 +117,8 @@ mod tests {
         for text in ["", "10", "s", "-1s", "0s", "99999999999999999999h"] {
             assert!(deadline(text).is_err(), "{text}");
         }
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("none").is_err());
     }
 
     #[test]

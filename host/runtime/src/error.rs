@@ -111,56 +111,125 @@ impl fmt::Display for TypeError {
     }
 }
 
+/// Whose limit it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// One sandbox or worker of the job.
+    Executor,
+    /// The job.
+    Job,
+    /// All jobs of the tenant of this name.
+    Tenant(String),
+    /// The host process.
+    Host,
+}
+
 /// A limit that was hit, with the limit and the use where they are known.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// Memory of the sandbox or worker, in bytes.
+    /// Memory, in bytes.
     Memory {
         /// The limit; 0 if there is none and the machine has no more.
         limit: u64,
         /// What the code had and asked for, if known.
         used: Option<u64>,
+        /// Whose limit it is.
+        scope: Scope,
     },
     /// Wall time of the call.
     Deadline {
         /// The limit.
         limit: Duration,
+        /// How long the call had run when it was ended.
+        used: Duration,
     },
-    /// Size of a reply, in bytes.
-    Reply {
+    /// CPU time of all calls together.
+    Cpu {
+        /// The limit.
+        limit: Duration,
+        /// What was used.
+        used: Duration,
+        /// Whose limit it is.
+        scope: Scope,
+    },
+    /// Size of a result, in bytes.
+    ResultSize {
         /// The limit.
         limit: u64,
         /// The size that the guest announced.
         used: u64,
     },
-    /// The stack of the sandbox.
-    Stack,
-    /// Sandboxes that may live at once in one process.
-    Sandboxes {
+    /// Size of source and files, in bytes.
+    SourceSize {
         /// The limit.
         limit: u64,
+        /// Their size.
+        used: u64,
     },
+    /// The stack of the sandbox.
+    Stack {
+        /// Its size, in bytes.
+        limit: u64,
+    },
+    /// Sandboxes and workers that may live at once.
+    Executors {
+        /// The limit.
+        limit: u64,
+        /// Whose limit it is.
+        scope: Scope,
+    },
+}
+
+impl fmt::Display for Scope {
+    /// As it follows the name of a limit.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Executor => Ok(()),
+            Scope::Job => f.write_str(" for the job"),
+            Scope::Tenant(name) => write!(f, " for all jobs of tenant '{name}'"),
+            Scope::Host => f.write_str(" for this process"),
+        }
+    }
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Memory { limit: 0, .. } => f.write_str("out of memory; use smaller bundles"),
-            Limit::Memory { limit, used } => {
-                write!(f, "memory limit of {} MiB reached", limit >> 20)?;
+            Limit::Memory { limit, used, scope } => {
+                write!(f, "memory limit of {} MiB{scope} reached", limit >> 20)?;
                 if let Some(used) = used {
                     write!(f, " (in use: {} MiB)", used >> 20)?;
                 }
                 f.write_str("; raise the memory limit or use smaller bundles")
             }
-            Limit::Deadline { limit } => {
+            Limit::Deadline { limit, .. } => {
                 write!(f, "deadline of {limit:?} for one call reached; raise the deadline or use smaller bundles")
             }
-            Limit::Reply { limit, used } => write!(f, "result of {used} bytes exceeds the limit of {limit} bytes"),
-            Limit::Stack => f.write_str("stack of the sandbox exhausted"),
-            Limit::Sandboxes { limit } => write!(f, "all {limit} sandboxes of this process are in use"),
+            Limit::Cpu { limit, used, scope } => {
+                write!(f, "CPU budget of {limit:?}{scope} used up (used: {used:.3?}); raise the CPU limit")
+            }
+            Limit::ResultSize { limit, used } => {
+                write!(f, "result of {used} bytes exceeds the limit of {limit} bytes; use smaller bundles")
+            }
+            Limit::SourceSize { limit, used } => {
+                write!(f, "source and files of {used} bytes exceed the limit of {limit} bytes")
+            }
+            Limit::Stack { limit } => {
+                write!(f, "stack of the sandbox ({} MiB) exhausted; recurse less deeply", limit >> 20)
+            }
+            Limit::Executors { limit, scope } => {
+                write!(f, "limit of {limit} sandboxes or workers{scope} reached; close jobs that are done")
+            }
         }
+    }
+}
+
+impl From<Limit> for Error {
+    fn from(limit: Limit) -> Self {
+        Error::Limit(limit)
     }
 }
 
@@ -173,7 +242,7 @@ impl Error {
         Error::Internal(what.to_string())
     }
 
-    #[cfg(any(feature = "thread", feature = "wasm"))]
+    #[cfg(any(feature = "process", feature = "thread", feature = "wasm"))]
     pub(crate) fn refused(mode: ExecutionMode, reason: impl Into<String>) -> Self {
         Error::Refused { mode, reason: reason.into() }
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use arrow::array::ArrayRef;
 
-use crate::Error;
+use crate::account::Account;
+use crate::cancel::CancelToken;
+use crate::error::{Error, Limit};
 use crate::function::{Argument, Binding};
 
 /// What holds for one call.
@@ -17,18 +19,25 @@ pub(crate) struct CallContext<'a> {
     pub deadline: Option<(Instant, Duration)>,
     /// Set when the host wants the job's calls to stop.
     pub cancelled: &'a Arc<AtomicBool>,
+    /// Set when the host wants this call to stop.
+    pub token: Option<&'a CancelToken>,
+    /// What the job and its tenant use: a call ends when their CPU time is used up.
+    pub account: &'a Arc<Account>,
 }
 
 impl CallContext<'_> {
     /// The error with which the call must end now, if it must.
     pub fn interruption(&self) -> Option<Error> {
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.cancelled.load(Ordering::Relaxed) || self.token.is_some_and(CancelToken::is_cancelled) {
             return Some(Error::Cancelled);
         }
-        match self.deadline {
-            Some((at, limit)) if Instant::now() >= at => Some(Error::Limit(crate::Limit::Deadline { limit })),
-            _ => None,
+        if let Some((at, limit)) = self.deadline {
+            let now = Instant::now();
+            if now >= at {
+                return Some(Error::Limit(Limit::Deadline { limit, used: limit + (now - at) }));
+            }
         }
+        self.account.cpu_exhausted().map(Error::Limit)
     }
 }
 
@@ -61,4 +70,9 @@ pub(crate) trait Executor: Send {
 
     /// The most memory that the harness has held so far, in bytes; 0 where the mode cannot tell.
     fn peak_memory(&self) -> u64;
+
+    /// The limit because of which memory was denied to the harness, where the mode can tell.
+    fn denied_memory(&self) -> Option<Limit> {
+        None
+    }
 }

@@ -1,10 +1,12 @@
 //! A registered function of a job, and what a call needs: arguments, options, the binding to argument types.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
+use crate::cancel::CancelToken;
 use crate::job::JobInner;
 use crate::{Error, ExecutionMode, Signature};
 
@@ -66,6 +68,32 @@ impl FunctionOptions {
     /// Sets the Arrow type of the result.
     pub fn result(mut self, data_type: DataType) -> Self {
         self.result = Some(data_type);
+        self
+    }
+}
+
+/// Options of one call.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Ends this call when it is cancelled. Default: none; [`Job::cancel`](crate::Job::cancel) ends all calls.
+    pub cancel: Option<CancelToken>,
+    /// Wall time of this call, where it is shorter than the job's. Default: the job's.
+    pub deadline: Option<Duration>,
+}
+
+impl CallOptions {
+    pub(crate) const NONE: &'static CallOptions = &CallOptions { cancel: None, deadline: None };
+
+    /// Sets what cancels the call.
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = Some(token);
+        self
+    }
+
+    /// Sets the wall time of the call; the job's deadline holds as well.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 }
@@ -154,19 +182,45 @@ impl Function {
     /// # Errors
     /// As [`Self::call`].
     pub fn evaluate(&self, arguments: &[Argument], rows: usize) -> Result<Evaluation, Error> {
+        self.evaluate_with(arguments, rows, &CallOptions::default())
+    }
+
+    /// As [`Self::evaluate`], with options of this call.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn evaluate_with(
+        &self,
+        arguments: &[Argument],
+        rows: usize,
+        options: &CallOptions,
+    ) -> Result<Evaluation, Error> {
         self.check_lengths(arguments, rows)?;
-        let binding = self.binding(arguments)?;
-        self.job.evaluate(&binding, arguments, rows)
+        let binding = self.binding(arguments, options)?;
+        self.job.evaluate(&binding, arguments, rows, options)
     }
 
     /// As [`Self::evaluate`], on a thread of the runtime's own, for asynchronous callers: the future can be awaited in
-    /// any executor. Dropping it does not stop the call.
+    /// any executor. Dropping it does not stop the call: a [`CancelToken`] does.
     ///
     /// # Errors
     /// As [`Self::call`].
     pub async fn evaluate_async(&self, arguments: Vec<Argument>, rows: usize) -> Result<Evaluation, Error> {
+        self.evaluate_async_with(arguments, rows, CallOptions::default()).await
+    }
+
+    /// As [`Self::evaluate_async`], with options of this call.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn evaluate_async_with(
+        &self,
+        arguments: Vec<Argument>,
+        rows: usize,
+        options: CallOptions,
+    ) -> Result<Evaluation, Error> {
         let function = self.clone();
-        crate::threads::spawn(move || function.evaluate(&arguments, rows)).await
+        crate::threads::spawn(move || function.evaluate_with(&arguments, rows, &options)).await
     }
 
     fn check_lengths(&self, arguments: &[Argument], rows: usize) -> Result<(), Error> {
@@ -186,21 +240,22 @@ impl Function {
         Ok(())
     }
 
-    fn binding(&self, arguments: &[Argument]) -> Result<Arc<Binding>, Error> {
+    fn binding(&self, arguments: &[Argument], options: &CallOptions) -> Result<Arc<Binding>, Error> {
         let poisoned = std::sync::PoisonError::into_inner;
         if let Some(binding) = self.bindings.read().unwrap_or_else(poisoned).iter().find(|b| b.fits(arguments)) {
             return Ok(binding.clone());
         }
         let types: Vec<&DataType> = arguments.iter().map(|argument| argument.array().data_type()).collect();
         self.signature.check(&types)?;
-        let binding = self.job.bind(Binding {
+        let binding = Binding {
             handle: 0,
             function: self.signature.name.clone(),
             arguments: types.into_iter().cloned().collect(),
             constants: arguments.iter().map(Argument::is_constant).collect(),
             result: self.result_type()?.clone(),
             on_error: self.options.on_error,
-        })?;
+        };
+        let binding = self.job.bind(binding, options)?;
         self.bindings.write().unwrap_or_else(|error| error.into_inner()).push(binding.clone());
         Ok(binding)
     }

@@ -28,7 +28,10 @@
 //! `process`), none of which knows another; then the [`executor`] trait they share; then `protocol` and [`frame`];
 //! plain data at the ground. This file must never hold logic: it only names the public face.
 
+mod account;
 pub mod cache;
+mod cancel;
+mod cpu;
 mod error;
 mod executor;
 #[doc(hidden)]
@@ -43,6 +46,7 @@ mod protocol;
 mod report;
 mod session;
 mod signature;
+mod tenant;
 mod threads;
 #[doc(hidden)]
 pub mod types;
@@ -54,12 +58,14 @@ pub mod thread;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use error::{Error, Limit, TypeError, UserError};
-pub use function::{Argument, Evaluation, Function, FunctionOptions, OnError};
+pub use cancel::CancelToken;
+pub use error::{Error, Limit, Scope, TypeError, UserError};
+pub use function::{Argument, CallOptions, Evaluation, Function, FunctionOptions, OnError};
 pub use job::{Job, JobOptions, JobStats};
-pub use limits::Limits;
+pub use limits::{Limits, TenantLimits};
 pub use log::{JobLog, LogStream};
 pub use mode::ExecutionMode;
 pub use report::ModeReport;
 pub use session::Session;
 pub use signature::{FunctionKind, Parameter, Signature};
+pub use tenant::{Tenant, TenantStats};

@@ -1,8 +1,12 @@
 //! The pool of a job's executors, bounded by its parallelism. Knows nothing of what they are.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::Error;
+
+/// How often a user that waits asks whether it should give up.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Up to `capacity` values, made on demand, lent to one user at a time. The value used last is lent first: it is warm.
 #[derive(Debug)]
@@ -33,9 +37,11 @@ impl<T> Pool<T> {
 
     /// Lends `use_it` a value, made by `make` if none is idle and there is room; waits for one otherwise. The value
     /// goes back to the pool if `keep` says so afterwards, and is dropped otherwise (also when `use_it` panics); one
-    /// that `keep` refuses before is not lent.
+    /// that `keep` refuses before is not lent. While it waits it asks `give_up`, if there is one, every few
+    /// milliseconds.
     pub fn with<R>(
         &self,
+        give_up: Option<&dyn Fn() -> Option<Error>>,
         make: impl FnOnce() -> Result<T, Error>,
         keep: impl Fn(&T) -> bool,
         use_it: impl FnOnce(&mut T) -> Result<R, Error>,
@@ -58,8 +64,17 @@ impl<T> Pool<T> {
                 break None;
             }
             state.waiting += 1;
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match give_up {
+                None => self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(_) => self.freed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0,
+            };
             state.waiting -= 1;
+            if let Some(error) = give_up.and_then(|give_up| give_up()) {
+                // What woke this user may be meant for another one.
+                drop(state);
+                self.freed.notify_one();
+                return Err(error);
+            }
         };
         drop(state);
         // From here on one unit of `live` is ours; the guard gives it back unless the value goes back whole.

@@ -5,7 +5,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 
-use crate::error::clean;
+use crate::error::{Scope, clean};
 use crate::frame::{self, FrameError, Reader, Writer};
 use crate::function::{Argument, Binding, OnError};
 use crate::{Error, Limit, TypeError, UserError, types};
@@ -235,7 +235,7 @@ pub(crate) fn parse_error(text: &str) -> Error {
             message,
         })),
         "call" => Error::Call(message),
-        "limit" => Error::Limit(Limit::Memory { limit: 0, used: None }),
+        "limit" => Error::Limit(Limit::Memory { limit: 0, used: None, scope: Scope::Executor }),
         "missing" => {
             let (what, mend) = message.split_once('\n').unwrap_or((message.as_str(), ""));
             Error::missing(what, mend)

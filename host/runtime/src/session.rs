@@ -1,13 +1,20 @@
 //! A session: one running host with many jobs of many tenants. Shares between jobs only what holds no tenant's data
 //! (the wasm engine, the worker server).
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::Error;
 use crate::job::{Job, JobOptions};
+use crate::limits::TenantLimits;
+use crate::tenant::{self, Tenant};
 
 /// One running host with many jobs. Cheap to make; the engines behind it are made on first use and shared by all
 /// sessions of the process.
 #[derive(Debug, Default)]
-pub struct Session {}
+pub struct Session {
+    tenants: Mutex<BTreeMap<String, Tenant>>,
+}
 
 impl Session {
     /// A session without jobs.
@@ -15,12 +22,47 @@ impl Session {
         Session::default()
     }
 
+    /// Defines the tenant `name`, or changes its limits. Jobs join it with
+    /// [`JobOptions::tenant`]. Jobs that name no tenant belong to `default`, which exists from the start, without
+    /// limits.
+    pub fn tenant(&self, name: &str, limits: TenantLimits) -> Tenant {
+        let mut tenants = self.tenants();
+        if let Some(tenant) = tenants.get(name) {
+            tenant.set_limits(limits);
+            return tenant.clone();
+        }
+        let tenant = Tenant::new(name, limits);
+        tenants.insert(name.into(), tenant.clone());
+        tenant
+    }
+
     /// Starts a job: its first executor loads the source, so that a file that does not import fails here.
     ///
     /// # Errors
     /// [`Error::User`] when the source raises, [`Error::Refused`] when the mode cannot do what the options ask,
-    /// [`Error::Missing`] when the mode lacks something on this machine.
+    /// [`Error::Missing`] when the mode lacks something on this machine, [`Error::Call`] for a tenant that was not
+    /// defined.
     pub fn job(&self, options: JobOptions) -> Result<Job, Error> {
-        Job::start(options)
+        let tenant = self.tenant_of(&options)?;
+        Job::start(options, &tenant)
+    }
+
+    fn tenant_of(&self, options: &JobOptions) -> Result<Tenant, Error> {
+        let name = options.tenant.as_deref().unwrap_or(tenant::DEFAULT);
+        let mut tenants = self.tenants();
+        match tenants.get(name) {
+            Some(tenant) => Ok(tenant.clone()),
+            None if name == tenant::DEFAULT => {
+                let tenant = Tenant::new(name, TenantLimits::default());
+                tenants.insert(name.into(), tenant.clone());
+                Ok(tenant)
+            }
+            // A name that is misspelt must not be a tenant without limits.
+            None => Err(Error::Call(format!("no tenant '{name}': define it with Session::tenant first"))),
+        }
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Tenant>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -46,6 +46,11 @@ fn limits(args: &JobArgs) -> Limits {
     if let Some(deadline) = args.deadline {
         limits.deadline = deadline.0;
     }
+    limits.cpu = args.cpu;
+    // A size beyond what this machine can address is no limit.
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    limits.result = args.max_result.map_or(limits.result, size);
+    limits.log = args.max_log.map_or(limits.log, size);
     limits
 }
 

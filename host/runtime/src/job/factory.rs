@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::JobOptions;
+use crate::account::Account;
 use crate::executor::{CallContext, Executor};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode};
@@ -12,19 +13,24 @@ pub(crate) trait Factory: Send + Sync {
     /// A new harness, with nothing loaded.
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error>;
 
+    /// Memory of one executor that is charged from its start, in bytes: for modes that cannot charge it as it is used.
+    fn memory_in_advance(&self) -> u64 {
+        0
+    }
+
     /// Called when the job's `cancelled` flag has been set, for modes whose running calls do not look at it themselves.
     fn cancel(&self) {}
 }
 
 /// The factory of the job's mode.
-pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
     match options.mode {
         #[cfg(feature = "process")]
-        ExecutionMode::Process => crate::process::factory(options, log),
+        ExecutionMode::Process => crate::process::factory(options, log, account),
         #[cfg(feature = "thread")]
-        ExecutionMode::Thread => crate::thread::factory(options, log),
+        ExecutionMode::Thread => crate::thread::factory(options, log, account),
         #[cfg(feature = "wasm")]
-        ExecutionMode::Wasm => crate::wasm::factory(options, log),
+        ExecutionMode::Wasm => crate::wasm::factory(options, log, account),
         #[allow(unreachable_patterns, reason = "which arms there are depends on the features")]
         mode => Err(not_compiled_in(mode)),
     }

@@ -7,11 +7,15 @@ use std::time::Instant;
 use super::Factory;
 use super::slot::Slot;
 use super::stats::Counters;
+use crate::account::{Account, MemoryCharge};
+use crate::cancel::CancelToken;
+use crate::error::Scope;
 use crate::executor::{CallContext, Executor};
-use crate::function::{Argument, Binding, Evaluation, OnError};
+use crate::function::{Argument, Binding, CallOptions, Evaluation, OnError};
 use crate::log::JobLog;
 use crate::pool::Pool;
 use crate::protocol::{self, EvalFailure, Evaluated};
+use crate::tenant::Membership;
 use crate::{Error, ExecutionMode, Limit, Limits};
 
 /// What a job's handle and its functions share.
@@ -27,6 +31,10 @@ pub(crate) struct JobInner {
     pub(super) log: Arc<JobLog>,
     pub(super) cancelled: Arc<AtomicBool>,
     pub(super) counters: Counters,
+    pub(super) account: Arc<Account>,
+    /// For the setup, which stays in memory.
+    pub(super) _held: MemoryCharge,
+    pub(super) membership: Membership,
 }
 
 impl std::fmt::Debug for JobInner {
@@ -38,12 +46,19 @@ impl std::fmt::Debug for JobInner {
 /// A request buffer larger than this is not kept between calls.
 const KEPT_BUFFER: usize = 4 << 20;
 
+/// Requests and replies up to this size are not charged to the job's memory.
+const UNCOUNTED: usize = 64 << 10;
+
 impl JobInner {
-    pub(super) fn context(&self) -> CallContext<'_> {
+    /// What holds for a call that starts now.
+    pub(super) fn context<'a>(&'a self, options: &'a CallOptions) -> CallContext<'a> {
+        let deadline = [self.limits.deadline, options.deadline].into_iter().flatten().min();
         CallContext {
             // A deadline beyond what the clock can hold is none.
-            deadline: self.limits.deadline.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit))),
+            deadline: deadline.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit))),
             cancelled: &self.cancelled,
+            token: options.cancel.as_ref(),
+            account: &self.account,
         }
     }
 
@@ -52,10 +67,12 @@ impl JobInner {
         context: &CallContext<'_>,
         mut loaded: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Slot, Error> {
+        let place = self.account.executor()?;
+        let memory = self.account.hold(self.factory.memory_in_advance())?;
         self.counters.executors.fetch_add(1, Ordering::Relaxed);
         let mut executor = self.factory.start(context)?;
-        // A deadline is for the user's code: what starting took is not taken from it.
-        let context = &self.context();
+        // A deadline is for the user's code: what starting took is not taken from it. Nor is the load the call's.
+        let context = &CallContext { token: context.token, ..self.context(CallOptions::NONE) };
         let (load, files) = self.setup.split_last().ok_or_else(|| Error::internal("a job without a source"))?;
         for request in files {
             executor.request(request, context, &mut |reply| protocol::read_done(reply))?;
@@ -63,20 +80,33 @@ impl JobInner {
         executor
             .request(load, context, &mut |reply| loaded(reply))
             .map_err(|error| self.complete(error, executor.as_ref()))?;
-        Ok(Slot { executor, bound: 0, buffer: Vec::new() })
+        Ok(Slot { executor, _place: place, _memory: memory, bound: 0, buffer: Vec::new() })
     }
 
     /// Lends a slot that has loaded the source and follows every binding.
-    fn with_slot<R>(&self, run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>) -> Result<R, Error> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
+    fn with_slot<R>(
+        &self,
+        options: &CallOptions,
+        run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let cancelled = || {
+            let token = options.cancel.as_ref();
+            let cancelled = self.cancelled.load(Ordering::Relaxed) || token.is_some_and(CancelToken::is_cancelled);
+            cancelled.then_some(Error::Cancelled)
+        };
+        if let Some(error) = cancelled() {
+            return Err(error);
+        }
+        if let Some(limit) = self.account.cpu_exhausted() {
+            return Err(limit.into());
         }
         self.pool.with(
+            options.cancel.as_ref().map(|_| &cancelled as &dyn Fn() -> Option<Error>),
             // A start has a deadline of its own: it may take longer than the call.
-            || self.start_slot(&self.context(), |reply| protocol::read_text(reply).map(drop)),
+            || self.start_slot(&self.context(options), |reply| protocol::read_text(reply).map(drop)),
             |slot| slot.executor.is_alive(),
             |slot| {
-                let context = self.context();
+                let context = self.context(options);
                 let result = self.follow(slot, &context).and_then(|()| run(slot, &context));
                 self.counters.peak_memory.fetch_max(slot.executor.peak_memory(), Ordering::Relaxed);
                 result.map_err(|error| self.complete(error, slot.executor.as_ref()))
@@ -96,8 +126,8 @@ impl JobInner {
     }
 
     /// Registers a binding, trying it in one harness first: one that fails leaves nothing behind.
-    pub fn bind(&self, mut binding: Binding) -> Result<Arc<Binding>, Error> {
-        self.with_slot(|slot, context| {
+    pub fn bind(&self, mut binding: Binding, options: &CallOptions) -> Result<Arc<Binding>, Error> {
+        self.with_slot(options, |slot, context| {
             let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
             // Another thread may have bound something since this slot followed.
             while slot.bound < binds.len() {
@@ -112,14 +142,20 @@ impl JobInner {
     }
 
     /// Evaluates one bundle.
-    pub fn evaluate(&self, binding: &Binding, arguments: &[Argument], rows: usize) -> Result<Evaluation, Error> {
+    pub fn evaluate(
+        &self,
+        binding: &Binding,
+        arguments: &[Argument],
+        rows: usize,
+        options: &CallOptions,
+    ) -> Result<Evaluation, Error> {
         let counters = &self.counters;
         counters.bundles.fetch_add(1, Ordering::Relaxed);
         let result = if rows == 0 {
             let column = arrow::array::new_empty_array(&binding.result);
             Ok(Evaluated { column, nulled: None })
         } else {
-            self.with_slot(|slot, context| self.evaluate_in(slot, context, binding, arguments, rows))
+            self.with_slot(options, |slot, context| self.evaluate_in(slot, context, binding, arguments, rows))
         };
         match result {
             Ok(evaluated) => {
@@ -152,6 +188,7 @@ impl JobInner {
             return result.map(|column| Evaluated { column, nulled: None });
         }
         protocol::eval(&mut slot.buffer, binding, arguments, rows)?;
+        let _request = self.hold(slot.buffer.len())?;
         let outcome = self.read_evaluated(slot.executor.as_mut(), &slot.buffer, context, binding, rows);
         if slot.buffer.capacity() > KEPT_BUFFER {
             slot.buffer = Vec::new();
@@ -181,23 +218,33 @@ impl JobInner {
     ) -> Result<Result<Evaluated, EvalFailure>, Error> {
         let mut outcome = None;
         executor.request(request, context, &mut |reply| {
-            if reply.len() > self.limits.reply {
-                return Err(Error::Limit(Limit::Reply { limit: self.limits.reply as u64, used: reply.len() as u64 }));
+            if reply.len() > self.limits.result {
+                return Err(Limit::ResultSize { limit: self.limits.result as u64, used: reply.len() as u64 }.into());
             }
+            let _reply = self.hold(reply.len())?;
             outcome = Some(protocol::read_eval(reply, binding, rows));
             Ok(())
         })?;
         outcome.ok_or_else(|| Error::internal("the executor gave no reply"))
     }
 
+    /// Charges a request or a reply while it is on its way. Small ones are not worth counting.
+    fn hold(&self, bytes: usize) -> Result<Option<MemoryCharge>, Limit> {
+        (bytes > UNCOUNTED).then(|| self.account.hold(bytes as u64)).transpose()
+    }
+
     /// Fills in what only the host knows: the harness reports its `MemoryError` without the limit.
     fn complete(&self, error: Error, executor: &dyn Executor) -> Error {
         match error {
-            Error::Limit(Limit::Memory { limit: 0, .. }) => {
-                let default = if self.mode == ExecutionMode::Wasm { Limits::DEFAULT_WASM_MEMORY } else { 0 };
-                let used = Some(executor.peak_memory()).filter(|used| *used > 0);
-                Error::Limit(Limit::Memory { limit: self.limits.memory.unwrap_or(default), used })
-            }
+            Error::Limit(Limit::Memory { limit: 0, .. }) => executor.denied_memory().map_or_else(
+                || {
+                    let default = if self.mode == ExecutionMode::Wasm { Limits::DEFAULT_WASM_MEMORY } else { 0 };
+                    let used = Some(executor.peak_memory()).filter(|used| *used > 0);
+                    let limit = self.limits.memory.unwrap_or(default);
+                    Error::Limit(Limit::Memory { limit, used, scope: Scope::Executor })
+                },
+                Error::Limit,
+            ),
             other => other,
         }
     }

@@ -10,9 +10,11 @@ mod stats;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::function::{Function, FunctionOptions};
+use crate::account::Account;
+use crate::function::{CallOptions, Function, FunctionOptions};
 use crate::log::JobLog;
 use crate::pool::Pool;
+use crate::tenant::Tenant;
 use crate::{Error, ExecutionMode, Signature, protocol};
 
 pub use options::JobOptions;
@@ -29,9 +31,11 @@ pub struct Job {
 }
 
 impl Job {
-    pub(crate) fn start(options: JobOptions) -> Result<Job, Error> {
+    pub(crate) fn start(options: JobOptions, tenant: &Tenant) -> Result<Job, Error> {
+        options.check_size()?;
         let log = Arc::new(JobLog::new(options.limits.log));
-        let factory = factory::factory(&options, &log)?;
+        let account = Account::of_job(&options.limits, tenant.account());
+        let factory = factory::factory(&options, &log, &account)?;
         let load_options = serde_json::json!({
             "name": options.name,
             "paths": options.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
@@ -41,6 +45,7 @@ impl Job {
             setup.push(protocol::files(&options.files));
         }
         setup.push(protocol::load(&options.source, &options.filename, &load_options));
+        let held = account.hold(setup.iter().map(|request| request.len() as u64).sum())?;
         let inner = Arc::new(JobInner {
             mode: options.mode,
             limits: options.limits,
@@ -51,10 +56,14 @@ impl Job {
             log,
             cancelled: Arc::default(),
             counters: Default::default(),
+            account,
+            _held: held,
+            membership: tenant.join(),
         });
         let mut functions = Vec::new();
-        let context = inner.context();
+        let context = inner.context(CallOptions::NONE);
         inner.pool.with(
+            None,
             || {
                 inner.start_slot(&context, |reply| {
                     functions = Signature::parse_all(&protocol::read_text(reply)?)?.into_iter().map(Arc::new).collect();
@@ -70,6 +79,11 @@ impl Job {
     /// The mode that runs the job.
     pub fn mode(&self) -> ExecutionMode {
         self.inner.mode
+    }
+
+    /// The tenant that it belongs to.
+    pub fn tenant(&self) -> &Tenant {
+        self.inner.membership.tenant()
     }
 
     /// What the job's source defines, in the order of the source.
@@ -114,7 +128,7 @@ impl Job {
 
     /// What the job has done so far.
     pub fn stats(&self) -> JobStats {
-        self.inner.counters.read()
+        self.inner.counters.read(&self.inner.account)
     }
 
     /// Stops the job: running calls end with [`Error::Cancelled`], later calls do not start.
@@ -128,7 +142,7 @@ impl Job {
     /// # Errors
     /// The first error of a `close()`; the executors are ended all the same.
     pub fn close(&self) -> Result<(), Error> {
-        let context = self.inner.context();
+        let context = self.inner.context(CallOptions::NONE);
         let mut first = Ok(());
         for mut slot in self.inner.pool.drain() {
             let closed = slot.executor.request(&protocol::close(), &context, &mut |reply| protocol::read_done(reply));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{ExecutionMode, Limits};
+use crate::{Error, ExecutionMode, Limit, Limits};
 
 /// What a job is made of.
 #[derive(Debug, Clone)]
@@ -10,6 +10,9 @@ use crate::{ExecutionMode, Limits};
 pub struct JobOptions {
     /// The mode.
     pub mode: ExecutionMode,
+    /// The tenant that the job belongs to, defined with [`Session::tenant`](crate::Session::tenant). `None`: the
+    /// tenant `default`.
+    pub tenant: Option<String>,
     /// A name for errors and logs. Default: `job`.
     pub name: String,
     /// The Python source text that defines the functions.
@@ -38,6 +41,7 @@ impl JobOptions {
     pub fn new(mode: ExecutionMode) -> Self {
         JobOptions {
             mode,
+            tenant: None,
             name: "job".into(),
             source: String::new(),
             filename: "udf.py".into(),
@@ -55,6 +59,12 @@ impl JobOptions {
     pub fn source(mut self, filename: impl Into<String>, source: impl Into<String>) -> Self {
         self.filename = filename.into();
         self.source = source.into();
+        self
+    }
+
+    /// Sets the tenant that the job belongs to.
+    pub fn tenant(mut self, name: impl Into<String>) -> Self {
+        self.tenant = Some(name.into());
         self
     }
 
@@ -86,5 +96,12 @@ impl JobOptions {
     pub fn paths(mut self, paths: Vec<PathBuf>) -> Self {
         self.paths = paths;
         self
+    }
+
+    /// Whether source and files are within their limit.
+    pub(super) fn check_size(&self) -> Result<(), Error> {
+        let files = self.files.iter().map(|(path, content)| path.len() + content.len());
+        let (limit, used) = (self.limits.source as u64, (self.source.len() + files.sum::<usize>()) as u64);
+        if used > limit { Err(Limit::SourceSize { limit, used }.into()) } else { Ok(()) }
     }
 }

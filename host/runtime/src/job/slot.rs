@@ -1,12 +1,16 @@
 //! One executor of a job and how far it has followed the job's bindings.
 
 use crate::Error;
+use crate::account::{ExecutorCharge, MemoryCharge};
 use crate::executor::{CallContext, Executor};
 use crate::protocol;
 
 /// An executor and how far it has followed the job.
 pub(super) struct Slot {
+    /// First, so that it is gone when what it used is given back.
     pub executor: Box<dyn Executor>,
+    pub _place: ExecutorCharge,
+    pub _memory: MemoryCharge,
     pub bound: usize,
     /// The request buffer, kept between calls.
     pub buffer: Vec<u8>,

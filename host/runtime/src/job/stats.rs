@@ -1,6 +1,9 @@
 //! What a job has done so far: the counters, and the copy of them that is handed out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::account::Account;
 
 /// What a job has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +19,11 @@ pub struct JobStats {
     pub executors: u64,
     /// The most memory that one executor has held, in bytes; 0 where the mode cannot tell.
     pub peak_memory_bytes: u64,
+    /// Memory that is charged to the job now, in bytes: see [`Limits::job_memory`](crate::Limits::job_memory).
+    pub memory_bytes: u64,
+    /// CPU time of the job's calls. Process mode measures it always, wasm mode only for jobs and tenants with a limit
+    /// on it (it would cost a short call a tenth of its time), thread mode never: zero then.
+    pub cpu: Duration,
 }
 
 /// The counters behind [`JobStats`].
@@ -29,13 +37,15 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn read(&self) -> JobStats {
+    pub fn read(&self, account: &Account) -> JobStats {
         JobStats {
             bundles: self.bundles.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             executors: self.executors.load(Ordering::Relaxed),
             peak_memory_bytes: self.peak_memory.load(Ordering::Relaxed),
+            memory_bytes: account.memory_used().0,
+            cpu: account.cpu_used(),
         }
     }
 }

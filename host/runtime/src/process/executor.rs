@@ -15,6 +15,7 @@ use super::link::{Closed, Event, Link};
 use super::memory::PeakMemory;
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
+use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Limit};
@@ -55,6 +56,8 @@ pub struct ProcessExecutor {
     alive: bool,
     reply_limit: usize,
     peak: PeakMemory,
+    /// The worker's CPU clock, and what of it the job's account has.
+    cpu: Option<(CpuClock, Duration)>,
 }
 
 impl ProcessExecutor {
@@ -85,8 +88,9 @@ impl ProcessExecutor {
         let worker = Worker::start(spec, &start.log, move || observer.exited())?;
         link.attach(worker.killer());
         let peak = PeakMemory::new(worker.pid);
+        let cpu = CpuClock::of_process(worker.pid).map(|clock| (clock, Duration::ZERO));
         let mut executor =
-            ProcessExecutor { worker, ticket, link, events, last: 0, alive: true, reply_limit: start.reply, peak };
+            ProcessExecutor { worker, ticket, link, events, last: 0, alive: true, reply_limit: start.reply, peak, cpu };
         executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
         if let Some(memory) = start.memory {
             executor.send(0, host_message::Body::Limits(Limits { memory }));
@@ -97,10 +101,13 @@ impl ProcessExecutor {
     /// Waits for the hello. The deadline of a call does not hold here: starting is not the user's code.
     fn welcome(&mut self, context: &CallContext<'_>) -> Result<(), Failure> {
         let patience = (Instant::now() + STARTUP, STARTUP);
-        let context = CallContext { deadline: Some(patience), cancelled: context.cancelled };
+        let context = CallContext { deadline: Some(patience), ..*context };
         match self.next_event(&context)? {
             Event::Hello(hello) => {
                 tracing::debug!(pid = self.worker.pid, python = hello.python, "worker ready");
+                if let Some((clock, counted)) = &mut self.cpu {
+                    *counted = clock.read().unwrap_or_default();
+                }
                 Ok(())
             }
             _ => Err(Failure::Closed(Closed::Ended)),
@@ -130,8 +137,18 @@ impl ProcessExecutor {
         let _ = self.ticket.sender.send(HostMessage { id, body: Some(body) });
     }
 
+    /// Tells the job's account what CPU time the worker has used since the last time. Starting it is not counted.
+    fn count_cpu(&mut self, context: &CallContext<'_>) {
+        if let Some((clock, counted)) = &mut self.cpu
+            && let Some(now) = clock.read()
+        {
+            context.account.spend_cpu(now.saturating_sub(*counted));
+            *counted = now;
+        }
+    }
+
     /// The next event that says something: a hello or a reply.
-    fn next_event(&self, context: &CallContext<'_>) -> Result<Event, Failure> {
+    fn next_event(&mut self, context: &CallContext<'_>) -> Result<Event, Failure> {
         loop {
             let left = context.deadline.map_or(POLL, |(at, _)| at.saturating_duration_since(Instant::now()).min(POLL));
             match self.events.recv_timeout(left) {
@@ -139,6 +156,7 @@ impl ProcessExecutor {
                 Ok(Event::Exited) => return self.remains(),
                 Ok(event) => return Ok(event),
                 Err(RecvTimeoutError::Timeout) => {
+                    self.count_cpu(context);
                     if let Some(error) = context.interruption() {
                         return Err(Failure::Interrupted(error));
                     }
@@ -170,7 +188,7 @@ impl ProcessExecutor {
             }
             Failure::Closed(Closed::TooLarge(used)) => {
                 self.worker.kill();
-                return Error::Limit(Limit::Reply { limit: self.reply_limit as u64, used });
+                return Error::Limit(Limit::ResultSize { limit: self.reply_limit as u64, used });
             }
             Failure::Closed(Closed::Broken(how)) => {
                 self.worker.kill();
@@ -225,7 +243,9 @@ impl Executor for ProcessExecutor {
         self.alive = false;
         self.link.allow_reply(self.last);
         self.send(self.last, host_message::Body::Request(Bytes::copy_from_slice(request)));
-        match self.next_event(context) {
+        let event = self.next_event(context);
+        self.count_cpu(context);
+        match event {
             Ok(Event::Reply(reply)) => {
                 // What the call printed was written before its reply.
                 self.worker.output.drain();

@@ -22,6 +22,8 @@ mod worker;
 
 use std::sync::Arc;
 
+use crate::account::Account;
+use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
@@ -68,7 +70,20 @@ pub(crate) fn report() -> ModeReport {
     report
 }
 
-pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
+    if account.limits_memory() && options.limits.memory.is_none() {
+        return Err(Error::refused(
+            ExecutionMode::Process,
+            "charges a worker's memory limit to its job and tenant in advance: set the memory limit of a worker, or \
+             choose wasm mode",
+        ));
+    }
+    if account.limits_cpu() && CpuClock::of_process(std::process::id()).is_none() {
+        return Err(Error::refused(
+            ExecutionMode::Process,
+            "cannot measure CPU time on this system: leave the CPU limit out",
+        ));
+    }
     let interpreter = match &options.interpreter {
         Some(path) => Interpreter::probe(path)?,
         None => environment::managed(&|message| tracing::info!("{message}"))?,
@@ -88,7 +103,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn
         interpreter,
         guest,
         memory: options.limits.memory,
-        reply: options.limits.reply,
+        reply: options.limits.result,
         log: log.clone(),
     })))
 }
@@ -98,5 +113,9 @@ struct ProcessFactory(Start);
 impl Factory for ProcessFactory {
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
         Ok(Box::new(ProcessExecutor::start(&self.0, context)?))
+    }
+
+    fn memory_in_advance(&self) -> u64 {
+        self.0.memory.unwrap_or(0)
     }
 }

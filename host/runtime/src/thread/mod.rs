@@ -22,6 +22,7 @@ mod watch;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
@@ -55,18 +56,21 @@ pub fn with_frames_only<R>(run: impl FnOnce() -> R) -> R {
     result
 }
 
-pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
     let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Thread, reason));
     if options.interpreter.is_some() {
         return refuse("runs the interpreter that the host is linked with: choose process mode for another one");
     }
-    if options.limits.memory.is_some() {
+    if options.limits.memory.is_some() || account.limits_memory() {
         return refuse("cannot keep a memory limit: choose process or wasm mode");
+    }
+    if account.limits_cpu() {
+        return refuse("cannot keep a CPU limit: choose process or wasm mode");
     }
     Ok(Box::new(ThreadFactory {
         interpreter: Interpreter::shared()?,
         log: log.clone(),
-        reply_limit: options.limits.reply,
+        reply_limit: options.limits.result,
         frames_only: FRAMES_ONLY.get(),
     }))
 }

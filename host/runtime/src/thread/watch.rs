@@ -16,6 +16,7 @@ use pyo3::Python;
 
 use super::ffi::{attach, interrupt};
 use super::interpreter::Interpreter;
+use crate::cancel::CancelToken;
 use crate::executor::CallContext;
 
 /// How often running calls are looked at: how late a deadline can be kept.
@@ -47,6 +48,9 @@ pub(super) struct Slot {
     /// When the call was interrupted, in nanoseconds since [`START`]; [`IDLE`] if it was not.
     interrupted: AtomicU64,
     cancelled: Arc<AtomicBool>,
+    /// What cancels the running call alone, and whether there is such a thing: calls without one take no lock.
+    token: Mutex<Option<CancelToken>>,
+    has_token: AtomicBool,
 }
 
 impl Slot {
@@ -57,6 +61,8 @@ impl Slot {
             thread: AtomicUsize::new(0),
             interrupted: AtomicU64::new(IDLE),
             cancelled,
+            token: Mutex::default(),
+            has_token: AtomicBool::new(false),
         });
         WATCHED.lock().unwrap_or_else(PoisonError::into_inner).push(slot.clone());
         slot
@@ -71,6 +77,10 @@ impl Slot {
     #[inline]
     pub fn begin(&self, py: Python<'_>, context: &CallContext<'_>) {
         self.thread.store(attach::thread_id(py), Ordering::Relaxed);
+        if context.token.is_some() || self.has_token.load(Ordering::Relaxed) {
+            *self.token.lock().unwrap_or_else(PoisonError::into_inner) = context.token.cloned();
+            self.has_token.store(context.token.is_some(), Ordering::Relaxed);
+        }
         // In one total order with the load below, and with the two of `sleep` in reverse: either the call is seen
         // there, or the sleep here.
         self.deadline.store(context.deadline.map_or(NEVER, |(at, _)| nanoseconds(at)), Ordering::SeqCst);
@@ -94,11 +104,22 @@ impl Slot {
     /// Whether the running call must be interrupted (again).
     fn is_due(&self, now: u64) -> bool {
         let deadline = self.deadline.load(Ordering::SeqCst);
-        if deadline == IDLE || (now < deadline && !self.cancelled.load(Ordering::Relaxed)) {
+        if deadline == IDLE || (now < deadline && !self.is_cancelled()) {
             return false;
         }
         let before = self.interrupted.load(Ordering::Relaxed);
         before == IDLE || now >= before + AGAIN.as_nanos() as u64
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+            || (self.has_token.load(Ordering::Relaxed)
+                && self
+                    .token
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .as_ref()
+                    .is_some_and(CancelToken::is_cancelled))
     }
 
     fn interrupt(&self, interpreter: &Interpreter) {

@@ -16,14 +16,16 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::account::Account;
+use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, Limits, ModeReport};
+use crate::{Error, ExecutionMode, Limits, ModeReport, TenantLimits};
 
 use engine::Engine;
 
-pub use settings::{MAX_MEMORY, SANDBOXES};
+pub use settings::{MAX_MEMORY, SANDBOXES, WASM_STACK as STACK};
 
 /// The version of the wasmtime that this library is built with.
 pub const WASMTIME_VERSION: &str = "48";
@@ -70,9 +72,9 @@ impl BareSandbox {
     /// Instantiates the image, with nothing loaded.
     pub fn new() -> Result<Self, Error> {
         let engine = Engine::shared(&|_| {})?;
-        let cancelled = Arc::default();
+        let account = Account::of_tenant("none", &TenantLimits::default());
         let log = Arc::new(JobLog::new(0));
-        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, cancelled).map(BareSandbox)
+        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, Arc::default(), account).map(BareSandbox)
     }
 }
 
@@ -99,13 +101,16 @@ impl std::fmt::Debug for OtherImage {
     }
 }
 
-pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
     let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Wasm, reason));
     if options.interpreter.is_some() {
         return refuse("runs the interpreter that it contains: choose process mode for another interpreter");
     }
     if !options.paths.is_empty() {
         return refuse("cannot read directories of the host: give modules as files, or choose process mode");
+    }
+    if account.limits_cpu() && CpuClock::of_this_thread().is_none() {
+        return refuse("cannot measure CPU time on this system: leave the CPU limit out");
     }
     let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
     if memory > MAX_MEMORY {
@@ -135,8 +140,8 @@ struct WasmFactory {
 
 impl Factory for WasmFactory {
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
-        let cancelled = context.cancelled.clone();
-        Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, self.log.clone(), cancelled)?))
+        let (log, cancelled, account) = (self.log.clone(), context.cancelled.clone(), context.account.clone());
+        Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, log, cancelled, account)?))
     }
 
     fn cancel(&self) {

@@ -10,9 +10,11 @@ use super::engine::Engine;
 use super::settings;
 use super::state::State;
 use super::watch::Place;
+use crate::ExecutionMode;
+use crate::account::Account;
+use crate::error::{Error, Limit, Scope};
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, Limit};
 
 /// Stack that is made for a call on a thread that has too little left.
 const NEW_STACK: usize = settings::NATIVE_STACK + (1 << 20);
@@ -36,12 +38,16 @@ impl Sandbox {
         memory_limit: u64,
         log: Arc<JobLog>,
         cancelled: Arc<AtomicBool>,
+        account: Arc<Account>,
     ) -> Result<Sandbox, Error> {
-        let mut store = Store::new(&engine.engine, State::new(memory_limit, log, cancelled.clone()));
+        let state = State::new(memory_limit, log, cancelled.clone(), account);
+        let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| state);
         let instance = engine.instance.instantiate(&mut store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
                 too_many()
+            } else if let Some(limit) = store.data_mut().memory_denied.take() {
+                Error::Limit(limit)
             } else {
                 Error::internal(format!("no new sandbox: {error:#}"))
             }
@@ -92,7 +98,11 @@ impl Sandbox {
 
     fn memory_error(&self) -> Error {
         let state = self.store.data();
-        Error::Limit(Limit::Memory { limit: state.memory_limit, used: Some(state.memory_peak) })
+        Error::Limit(state.memory_denied.clone().unwrap_or(Limit::Memory {
+            limit: state.memory_limit,
+            used: Some(state.memory_peak),
+            scope: Scope::Executor,
+        }))
     }
 
     /// The typed error for what ended the instance.
@@ -103,9 +113,9 @@ impl Sandbox {
         match error.downcast_ref::<Trap>() {
             // A poll found its flag set.
             Some(Trap::UnreachableCodeReached) if let Some(error) = self.store.data().interruption() => error,
-            Some(Trap::StackOverflow) => Error::Limit(Limit::Stack),
+            Some(Trap::StackOverflow) => Error::Limit(Limit::Stack { limit: settings::WASM_STACK as u64 }),
             // An allocation that failed inside the interpreter's own C code can end in a trap.
-            Some(_) if self.store.data().memory_denied => self.memory_error(),
+            Some(_) if self.store.data().memory_denied.is_some() => self.memory_error(),
             Some(trap) => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: trap.to_string() },
             None => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: "the guest broke its contract".into() },
         }
@@ -113,7 +123,7 @@ impl Sandbox {
 }
 
 fn too_many() -> Error {
-    Error::Limit(Limit::Sandboxes { limit: u64::from(settings::SANDBOXES) })
+    Error::Limit(Limit::Executors { limit: u64::from(settings::SANDBOXES), scope: Scope::Host })
 }
 
 fn exported_memory(store: &mut Store<State>, instance: &Instance, export: &ModuleExport) -> Result<Memory, Error> {
@@ -155,10 +165,12 @@ impl Executor for Sandbox {
         if !self.alive {
             return Err(Error::internal("a dead sandbox was called"));
         }
-        self.store.data_mut().deadline = context.deadline;
+        let state = self.store.data_mut();
+        state.deadline = context.deadline;
+        state.token = context.token.cloned();
         // A panic on the way leaves the instance in the middle of a call: it counts as dead until proven otherwise.
         self.alive = false;
-        self.place.start(context.deadline.map(|(at, _)| at));
+        self.place.start(context);
         // A cancellation between the caller's check and the line above found no call to end.
         if let Some(error) = context.interruption() {
             self.place.stop();
@@ -169,7 +181,7 @@ impl Executor for Sandbox {
         self.place.stop();
         match outcome {
             Ok(outcome) => {
-                self.alive = !self.store.data().memory_denied;
+                self.alive = self.store.data().memory_denied.is_none();
                 outcome
             }
             Err(error) => Err(self.death(&error)),
@@ -182,5 +194,9 @@ impl Executor for Sandbox {
 
     fn peak_memory(&self) -> u64 {
         self.store.data().memory_peak
+    }
+
+    fn denied_memory(&self) -> Option<Limit> {
+        self.store.data().memory_denied.clone()
     }
 }

@@ -2,13 +2,16 @@
 //! the memory limiter; no guest code runs from here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
+use crate::account::{Account, MemoryCharge};
+use crate::cancel::CancelToken;
+use crate::error::{Error, Limit, Scope};
+use crate::executor::CallContext;
 use crate::log::JobLog;
-use crate::{Error, Limit};
 
 /// Timers that a guest may hold at once; Python's `time.sleep` needs one.
 const MOST_TIMERS: usize = 64;
@@ -22,43 +25,48 @@ pub struct State {
     pub cancelled: Arc<AtomicBool>,
     /// When the running call must have ended, and the limit that says so.
     pub deadline: Option<(Instant, Duration)>,
+    /// What cancels the running call alone.
+    pub token: Option<CancelToken>,
     /// The guest's memory and its allocator for what host functions return; set right after instantiation.
     pub memory: Option<Memory>,
     pub realloc: Option<TypedFunc<(u32, u32, u32, u32), u32>>,
     /// Where the guest's monotonic clock starts: at its own birth, not the machine's.
     pub born: Instant,
-    /// Memory limit in bytes, the most it has had, and whether it was denied some.
+    /// Memory limit in bytes, the most it has had, and why it was denied some.
     pub memory_limit: u64,
     pub memory_peak: u64,
-    pub memory_denied: bool,
+    pub memory_denied: Option<Limit>,
+    memory_charge: MemoryCharge,
+    /// How much the last growth asked for: it may yet fail.
+    memory_growth: u64,
+    account: Arc<Account>,
     timers: Vec<Option<Instant>>,
 }
 
 impl State {
-    pub fn new(memory_limit: u64, log: Arc<JobLog>, cancelled: Arc<AtomicBool>) -> Self {
+    pub fn new(memory_limit: u64, log: Arc<JobLog>, cancelled: Arc<AtomicBool>, account: Arc<Account>) -> Self {
         State {
             log,
             cancelled,
             deadline: None,
+            token: None,
             memory: None,
             realloc: None,
             born: Instant::now(),
             memory_limit,
             memory_peak: 0,
-            memory_denied: false,
+            memory_denied: None,
+            memory_charge: account.memory(),
+            memory_growth: 0,
+            account,
             timers: Vec::new(),
         }
     }
 
     /// Why the running call must end now, if it must.
     pub fn interruption(&self) -> Option<Error> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Some(Error::Cancelled);
-        }
-        match self.deadline {
-            Some((at, limit)) if Instant::now() >= at => Some(Error::Limit(Limit::Deadline { limit })),
-            _ => None,
-        }
+        let (deadline, token) = (self.deadline, self.token.as_ref());
+        CallContext { deadline, cancelled: &self.cancelled, token, account: &self.account }.interruption()
     }
 
     /// A timer that is due at `at`; `None` when the guest holds too many.
@@ -93,18 +101,41 @@ impl State {
 
 impl ResourceLimiter for State {
     /// Denying makes the guest's allocator return null, which Python turns into `MemoryError`.
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired as u64 <= self.memory_limit;
-        if allowed {
-            self.memory_peak = self.memory_peak.max(desired as u64);
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let (desired, growth) = (desired as u64, desired.saturating_sub(current) as u64);
+        let allowed = if desired > self.memory_limit {
+            Err(Limit::Memory { limit: self.memory_limit, used: Some(desired), scope: Scope::Executor })
         } else {
-            self.memory_denied = true;
+            self.memory_charge.grow(growth)
+        };
+        match allowed {
+            Ok(()) => {
+                self.memory_growth = growth;
+                self.memory_peak = self.memory_peak.max(desired);
+                Ok(true)
+            }
+            Err(limit) => {
+                self.memory_denied = Some(limit);
+                Ok(false)
+            }
         }
-        Ok(allowed)
+    }
+
+    /// The machine did not give what the limits allow.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::debug!("a sandbox's memory did not grow: {error:#}");
+        self.memory_charge.shrink(std::mem::take(&mut self.memory_growth));
+        self.memory_denied = Some(Limit::Memory { limit: 0, used: None, scope: Scope::Host });
+        Ok(())
     }
 
     /// The table of the image is made once and never grows.
-    fn table_growing(&mut self, current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(current == 0)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if current != 0 {
+            return Ok(false);
+        }
+        let charged = self.memory_charge.grow((desired * size_of::<usize>()) as u64);
+        self.memory_denied = charged.err();
+        Ok(self.memory_denied.is_none())
     }
 }

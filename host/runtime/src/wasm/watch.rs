@@ -1,4 +1,8 @@
-//! The watch over running sandboxes: one thread that ends calls whose time is up, and cancellation.
+//! The watch over running sandboxes: one thread that ends calls whose time is up or whose CPU budget is used up, and
+//! cancellation.
+//!
+//! A call with nothing but a deadline costs two stores here. One that can be cancelled alone, or whose CPU time is
+//! limited, is *closely watched*: looked at on every tick.
 //!
 //! A sandbox is ended by setting its interrupt flags, bytes of a memory that only the host writes to and that every
 //! loop of the guest's code polls (`cloister-flatten`, `poll.rs`). This file owns the only `unsafe` of that: writing
@@ -8,11 +12,19 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::account::Account;
+use crate::cancel::CancelToken;
+use crate::cpu::CpuClock;
+use crate::executor::CallContext;
+
 /// How often deadlines are looked at: what a call may run beyond its deadline.
 const TICK: Duration = Duration::from_millis(2);
 
 /// Places in one chunk. The deadlines of a chunk lie beside each other: a tick reads them in one sweep.
 const CHUNK: usize = 1024;
+
+/// The deadline of a call that is closely watched: always due to be looked at.
+const LOOK: u64 = 0;
 
 /// Values of a deadline that are no times.
 const IDLE: u64 = u64::MAX;
@@ -44,6 +56,49 @@ struct Free {
 struct Entry {
     flags: Flags,
     cancelled: Arc<AtomicBool>,
+    /// The running call, if it is closely watched.
+    call: Option<Close>,
+}
+
+/// A call that is closely watched.
+struct Close {
+    /// As in [`Chunk::deadlines`].
+    deadline: u64,
+    token: Option<CancelToken>,
+    spending: Option<Spending>,
+}
+
+/// The CPU time of a running call, which its account hears of on every tick.
+struct Spending {
+    account: Arc<Account>,
+    /// The clock of the thread that runs the call, which lives as long as the call does.
+    clock: CpuClock,
+    /// What of it the account has.
+    counted: Duration,
+}
+
+impl Spending {
+    fn begin(account: &Arc<Account>) -> Option<Spending> {
+        let clock = CpuClock::of_this_thread()?;
+        Some(Spending { account: account.clone(), clock, counted: clock.read()? })
+    }
+
+    fn count(&mut self) {
+        if let Some(now) = self.clock.read() {
+            self.account.spend_cpu(now.saturating_sub(self.counted));
+            self.counted = now;
+        }
+    }
+}
+
+impl Close {
+    fn is_due(&mut self, now: u64) -> bool {
+        let spent = self.spending.as_mut().is_some_and(|spending| {
+            spending.count();
+            spending.account.cpu_exhausted().is_some()
+        });
+        spent || self.deadline <= now || self.token.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
 }
 
 /// The interrupt flags of one sandbox.
@@ -110,7 +165,7 @@ impl Watch {
             }
         };
         let chunk = self.chunks[index / CHUNK].get_or_init(Chunk::new);
-        *lock(&chunk.places[index % CHUNK]) = Some(Entry { flags: Flags(flags), cancelled });
+        *lock(&chunk.places[index % CHUNK]) = Some(Entry { flags: Flags(flags), cancelled, call: None });
         Some(Place { watch: self, index })
     }
 
@@ -130,7 +185,10 @@ impl Watch {
             for chunk in self.chunks.iter().filter_map(OnceLock::get) {
                 for (index, deadline) in chunk.deadlines.iter().enumerate() {
                     if deadline.load(Ordering::Relaxed) <= now {
-                        chunk.fire(index, |_, deadline| deadline <= now);
+                        chunk.fire(index, |entry, deadline| match &mut entry.call {
+                            Some(call) if deadline == LOOK => call.is_due(now),
+                            _ => deadline <= now,
+                        });
                     }
                 }
             }
@@ -156,10 +214,10 @@ impl Chunk {
     }
 
     /// Sets the flags of a place where a call runs and `due` says so.
-    fn fire(&self, index: usize, due: impl Fn(&Entry, u64) -> bool) {
+    fn fire(&self, index: usize, due: impl Fn(&mut Entry, u64) -> bool) {
         // While this lock is held the place cannot be left, so the flags are there.
-        let place = lock(&self.places[index]);
-        let Some(entry) = place.as_ref() else { return };
+        let mut place = lock(&self.places[index]);
+        let Some(entry) = place.as_mut() else { return };
         let deadline = &self.deadlines[index];
         let current = deadline.load(Ordering::Acquire);
         if current == IDLE || current == FIRED || !due(entry, current) {
@@ -173,18 +231,38 @@ impl Chunk {
 }
 
 impl Place {
-    /// A call starts, which must end at `deadline`.
-    pub fn start(&self, deadline: Option<Instant>) {
-        let at = deadline.map_or(NEVER, |at| self.watch.nanoseconds(at));
+    /// A call starts on this thread, and must end when `context` says so.
+    pub fn start(&self, context: &CallContext<'_>) {
+        let at = context.deadline.map_or(NEVER, |(at, _)| self.watch.nanoseconds(at));
+        let at = if context.token.is_some() || context.account.limits_cpu() {
+            self.start_closely(at, context);
+            LOOK
+        } else {
+            at
+        };
         self.deadline().store(at, Ordering::Release);
+    }
+
+    #[cold]
+    fn start_closely(&self, deadline: u64, context: &CallContext<'_>) {
+        if let Some(entry) = lock(self.place()).as_mut() {
+            let spending = context.account.limits_cpu().then(|| Spending::begin(context.account)).flatten();
+            entry.call = Some(Close { deadline, token: context.token.cloned(), spending });
+        }
     }
 
     /// The call has ended. Takes the flags back if they were set in its last moment.
     pub fn stop(&self) {
-        if self.deadline().swap(IDLE, Ordering::AcqRel) == FIRED
-            && let Some(entry) = lock(self.place()).as_ref()
+        let last = self.deadline().swap(IDLE, Ordering::AcqRel);
+        if (last == FIRED || last == LOOK)
+            && let Some(entry) = lock(self.place()).as_mut()
         {
-            entry.flags.set(0);
+            if let Some(spending) = entry.call.take().and_then(|call| call.spending) {
+                { spending }.count();
+            }
+            if last == FIRED {
+                entry.flags.set(0);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use pyo3::types::PyTuple;
 use super::executor::fault;
 use super::ffi::call::{Call, MOST};
 use crate::function::Argument;
-use crate::{Error, Limit, protocol};
+use crate::{Error, Limit, Scope, protocol};
 
 use columns::Column;
 use results::{Booleans, Bytes, Fit, Floats, Ints, Results, Texts, Unsigned};
@@ -144,7 +144,7 @@ impl Bound<'_, '_> {
         match fit {
             Fit::Taken => Ok(()),
             Fit::Odd => Err(Error::internal("the harness gave a value of another type")),
-            Fit::Full { limit, used } => Err(Error::Limit(Limit::Reply { limit, used })),
+            Fit::Full { limit, used } => Err(Error::Limit(Limit::ResultSize { limit, used })),
         }
     }
 
@@ -175,6 +175,6 @@ impl Bound<'_, '_> {
     /// Making an argument fails for want of memory only.
     #[cold]
     fn out_of_memory(&self, _error: &PyErr) -> Error {
-        Error::Limit(Limit::Memory { limit: 0, used: None })
+        Error::Limit(Limit::Memory { limit: 0, used: None, scope: Scope::Executor })
     }
 }
