@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cloister::ExecutionMode;
+use cloister::{ExecutionMode, Promise};
 
 use crate::units::{self, Deadline};
 
@@ -35,6 +35,8 @@ pub enum Command {
     ///
     /// The file is inspected in a sandbox (wasm mode) unless --mode says otherwise: nothing of it runs on this machine.
     Functions(FunctionsArgs),
+    /// Say what each mode promises on this machine: the names for `run --require`.
+    Modes(ModesArgs),
     /// Say which modes work on this machine, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
 }
@@ -158,6 +160,14 @@ pub struct FunctionsArgs {
     pub job: JobArgs,
 }
 
+/// `cloister modes`.
+#[derive(Debug, Args)]
+pub struct ModesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `cloister doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -173,6 +183,15 @@ pub struct JobArgs {
     /// Where the function runs.
     #[arg(short, long, value_name = "process|thread|wasm", default_value_t = ExecutionMode::Wasm)]
     pub mode: ExecutionMode,
+
+    /// What the mode must promise, or the run is refused: see `cloister modes`. Can be given more than once.
+    #[arg(long, value_name = "PROMISE")]
+    pub require: Vec<Promise>,
+
+    /// A mode to run in when --mode refuses or is not there. Can be given more than once. Default: none; a mode never
+    /// changes unasked.
+    #[arg(long, value_name = "MODE", conflicts_with = "requirements")]
+    pub fallback: Vec<ExecutionMode>,
 
     /// Memory of one sandbox or worker. Default: 256MiB in wasm mode, no limit in process mode.
     #[arg(long, value_name = "SIZE", value_parser = units::size)]

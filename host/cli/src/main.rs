@@ -1,6 +1,6 @@
 //! The `cloister` program: runs Python functions over tables from the command line.
 //!
-//! Layers: `args` (the command line as data), the commands (`run`, `functions`, `doctor`), and what they stand on:
+//! Layers: `args` (the command line as data), the commands (`run`, `functions`, `modes`, `doctor`), and what they stand on:
 //! `job` (from the command line to a running job), `table` (tables in files), `progress`. The library does the work;
 //! nothing here knows how a mode runs. This file only dispatches, and turns the outcome into an exit code.
 
@@ -10,6 +10,7 @@ mod failure;
 mod functions;
 mod interrupt;
 mod job;
+mod modes;
 mod progress;
 mod run;
 mod suggest;
@@ -54,6 +55,7 @@ fn dispatch(command: &Command, started: Instant) -> Result<()> {
     match command {
         Command::Run(args) => run::run(args, started),
         Command::Functions(args) => functions::functions(args),
+        Command::Modes(args) => modes::modes(args),
         Command::Doctor(args) => doctor::doctor(args),
     }
 }

@@ -17,14 +17,20 @@ pub use source::{Source, split_target};
 
 /// Starts the job: makes the mode ready, installs what the function needs, loads the source.
 pub fn start(args: &JobArgs, source: &Source, parallelism: usize, progress: &Progress) -> Result<Job> {
-    if args.python.is_some() && args.mode != ExecutionMode::Process {
+    if args.python.is_some() && ![&[args.mode], &args.fallback[..]].concat().contains(&ExecutionMode::Process) {
         return Err(usage("--python chooses the interpreter of process mode: add --mode process"));
     }
     let mut options = JobOptions::new(args.mode).source(source.filename(), source.text()).parallelism(parallelism);
     options.limits = limits(args);
+    options.require.clone_from(&args.require);
+    options.fallback.clone_from(&args.fallback);
     options.interpreter = args.python.clone();
     options.files = files::gather(&args.files)?;
-    prepare(args, progress)?;
+    match prepare(args, progress) {
+        // What is missing, the job's start finds again, and goes to the fallback.
+        Err(_) if !args.fallback.is_empty() => {}
+        outcome => outcome?,
+    }
     if let Some(path) = &args.requirements {
         requirements::install(path, &mut options, progress)
             .with_context(|| format!("--requirements {}", path.display()))?;
@@ -37,6 +43,9 @@ pub fn start(args: &JobArgs, source: &Source, parallelism: usize, progress: &Pro
             None => error,
         }
     })?;
+    if let Some(refusal) = job.refusal() {
+        progress.line(&format!("{refusal}\nrunning in {} mode instead, as --fallback allows", job.mode()));
+    }
     Ok(job)
 }
 

@@ -148,7 +148,7 @@ impl Prepared {
         let report = Report {
             completed: table.is_ok(),
             error: table.as_ref().err().map(|error| format!("{error:#}")),
-            mode: args.job.mode,
+            mode: stats.mode,
             function: signature.name.clone(),
             signature: signature.to_string(),
             parallelism,

@@ -82,6 +82,11 @@ const ROWS: &[(&str, i32, &[&str])] = &[
     // Limits and modes.
     ("run f.py::add --input t.csv --memory 1MiB", USAGE, &["memory limit"]),
     ("run f.py::add --input t.csv --mode thread --memory 1GiB", USAGE, &["process or wasm"]),
+    ("run f.py::add --input t.csv --mode thread --cpu 1s", USAGE, &["CPU limit", "process or wasm"]),
+    ("run f.py::add --input t.csv --mode thread --require deadline", USAGE, &["'deadline'", "process or wasm mode"]),
+    ("run f.py::add --input t.csv --require c-extensions", USAGE, &["'c-extensions'", "process or thread"]),
+    ("run f.py::add --input t.csv --require magic", USAGE, &["unknown promise 'magic'", "no-host-access"]),
+    ("run f.py::length --input t.csv --max-result 1", FAILED, &["limit of 1 bytes"]),
     // Rows.
     ("run f.py::divide --input t.csv", FAILED, &["'divide', row 0: ZeroDivisionError", "File \"f.py\""]),
     ("run f.py::wrong --input t.csv", FAILED, &["'wrong', row 1: expected int64 (int), got str 'x'"]),

@@ -28,14 +28,34 @@ pub(crate) use inner::JobInner;
 pub struct Job {
     inner: Arc<JobInner>,
     functions: Arc<Vec<Arc<Signature>>>,
+    refusal: Option<Arc<Error>>,
 }
 
 impl Job {
-    pub(crate) fn start(options: JobOptions, tenant: &Tenant) -> Result<Job, Error> {
+    /// Starts the job in its mode, or in the first fallback that takes it. What the first mode said is the error.
+    pub(crate) fn start(mut options: JobOptions, tenant: &Tenant) -> Result<Job, Error> {
+        let mut modes = std::mem::take(&mut options.fallback).into_iter();
+        let mut refusal = None;
+        loop {
+            let error = match Job::start_in_mode(&options, tenant) {
+                Ok(job) => return Ok(Job { refusal: refusal.map(Arc::new), ..job }),
+                Err(error @ (Error::Refused { .. } | Error::Missing { .. })) => error,
+                Err(error) => return Err(error),
+            };
+            let first = refusal.get_or_insert(error);
+            match modes.next() {
+                Some(mode) => options.mode = mode,
+                None => return Err(first.clone()),
+            }
+        }
+    }
+
+    fn start_in_mode(options: &JobOptions, tenant: &Tenant) -> Result<Job, Error> {
+        options.check_promises()?;
         options.check_size()?;
         let log = Arc::new(JobLog::new(options.limits.log));
         let account = Account::of_job(&options.limits, tenant.account());
-        let factory = factory::factory(&options, &log, &account)?;
+        let factory = factory::factory(options, &log, &account)?;
         let load_options = serde_json::json!({
             "name": options.name,
             "paths": options.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
@@ -48,7 +68,7 @@ impl Job {
         let held = account.hold(setup.iter().map(|request| request.len() as u64).sum())?;
         let inner = Arc::new(JobInner {
             mode: options.mode,
-            limits: options.limits,
+            limits: options.limits.clone(),
             factory,
             pool: Pool::new(options.parallelism),
             setup,
@@ -73,12 +93,17 @@ impl Job {
             |slot| slot.executor.is_alive(),
             |_| Ok(()),
         )?;
-        Ok(Job { inner, functions: Arc::new(functions) })
+        Ok(Job { inner, functions: Arc::new(functions), refusal: None })
     }
 
     /// The mode that runs the job.
     pub fn mode(&self) -> ExecutionMode {
         self.inner.mode
+    }
+
+    /// Why the job runs in a fallback: what the mode that was asked for said. `None`: it runs where it was asked to.
+    pub fn refusal(&self) -> Option<&Error> {
+        self.refusal.as_deref()
     }
 
     /// The tenant that it belongs to.
@@ -128,7 +153,7 @@ impl Job {
 
     /// What the job has done so far.
     pub fn stats(&self) -> JobStats {
-        self.inner.counters.read(&self.inner.account)
+        self.inner.counters.read(self.inner.mode, &self.inner.account)
     }
 
     /// Stops the job: running calls end with [`Error::Cancelled`], later calls do not start.

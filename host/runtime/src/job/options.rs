@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Error, ExecutionMode, Limit, Limits};
+use crate::{Error, ExecutionMode, Limit, Limits, Promise};
 
 /// What a job is made of.
 #[derive(Debug, Clone)]
@@ -10,6 +10,11 @@ use crate::{Error, ExecutionMode, Limit, Limits};
 pub struct JobOptions {
     /// The mode.
     pub mode: ExecutionMode,
+    /// What the mode must promise; a mode that does not keep one of these refuses the job. Default: nothing.
+    pub require: Vec<Promise>,
+    /// Modes to try, in order, when `mode` refuses the job or is not there on this machine. Default: none, so that a
+    /// mode never changes; [`Job::mode`](crate::Job::mode) and every result name the one that runs.
+    pub fallback: Vec<ExecutionMode>,
     /// The tenant that the job belongs to, defined with [`Session::tenant`](crate::Session::tenant). `None`: the
     /// tenant `default`.
     pub tenant: Option<String>,
@@ -41,6 +46,8 @@ impl JobOptions {
     pub fn new(mode: ExecutionMode) -> Self {
         JobOptions {
             mode,
+            require: Vec::new(),
+            fallback: Vec::new(),
             tenant: None,
             name: "job".into(),
             source: String::new(),
@@ -59,6 +66,18 @@ impl JobOptions {
     pub fn source(mut self, filename: impl Into<String>, source: impl Into<String>) -> Self {
         self.filename = filename.into();
         self.source = source.into();
+        self
+    }
+
+    /// Adds what the mode must promise.
+    pub fn require(mut self, promises: impl IntoIterator<Item = Promise>) -> Self {
+        self.require.extend(promises);
+        self
+    }
+
+    /// Adds modes to try when the mode refuses the job or is not there.
+    pub fn fallback(mut self, modes: impl IntoIterator<Item = ExecutionMode>) -> Self {
+        self.fallback.extend(modes);
         self
     }
 
@@ -96,6 +115,19 @@ impl JobOptions {
     pub fn paths(mut self, paths: Vec<PathBuf>) -> Self {
         self.paths = paths;
         self
+    }
+
+    /// Whether the mode keeps what the job requires.
+    pub(super) fn check_promises(&self) -> Result<(), Error> {
+        let Some(missing) = self.require.iter().find(|promise| !self.mode.keeps(**promise)) else { return Ok(()) };
+        let able = ExecutionMode::ALL.into_iter().filter(|mode| self.require.iter().all(|must| mode.keeps(*must)));
+        let able = able.map(ExecutionMode::name).collect::<Vec<_>>().join(" or ");
+        let who = match able.as_str() {
+            "" => "no mode keeps all that the job requires on this machine".to_owned(),
+            able => format!("choose {able} mode, or allow it as a fallback"),
+        };
+        let what = missing.description();
+        Err(Error::Refused { mode: self.mode, reason: format!("does not promise '{missing}' ({what}): {who}") })
     }
 
     /// Whether source and files are within their limit.

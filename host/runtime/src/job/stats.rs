@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::ExecutionMode;
 use crate::account::Account;
 
 /// What a job has done so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobStats {
+    /// The mode that runs the job.
+    pub mode: ExecutionMode,
     /// Bundles evaluated, failed ones included.
     pub bundles: u64,
     /// Rows of the bundles that succeeded.
@@ -37,8 +40,9 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn read(&self, account: &Account) -> JobStats {
+    pub fn read(&self, mode: ExecutionMode, account: &Account) -> JobStats {
         JobStats {
+            mode,
             bundles: self.bundles.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
