@@ -1,6 +1,7 @@
 //! What the benches share: the workloads, and bare CPython as the baseline that every ratio refers to.
 
 pub mod interleave;
+pub mod report;
 pub mod unpolled;
 
 use std::ffi::CString;

@@ -1,0 +1,7 @@
+//! How the report measures. Knows no mode and no workload.
+
+pub mod arrivals;
+pub mod clock;
+pub mod memory;
+pub mod rounds;
+pub mod stats;

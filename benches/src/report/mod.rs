@@ -1,0 +1,125 @@
+//! The report: what each mode of Cloister costs, and what it buys.
+//!
+//! Data flows one way: a `plan` says how much, the `sections` measure (with `measure`, over `workloads`, in every
+//! `variant`) into `results`, and `render` makes pages of those. `report.json` holds the results, so that rendering
+//! needs no measuring.
+
+mod args;
+mod context;
+mod interrupt;
+mod json;
+mod machine;
+mod matrix;
+mod measure;
+mod peers;
+mod plan;
+mod progress;
+mod python;
+mod render;
+mod results;
+mod sections;
+mod variant;
+mod workloads;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use args::{Args, SectionName};
+use context::Context;
+use machine::Machine;
+use peers::Peers;
+use plan::Plan;
+use progress::Progress;
+use results::{FORMAT, Report};
+use sections::{density, latency, scaling, start, throughput};
+
+/// A section: its name, how long it takes (seconds, steps), and what measures it.
+type Section = (SectionName, fn(&Plan) -> (f64, u64), fn(&mut Context));
+
+const SECTIONS: [Section; 5] = [
+    (SectionName::Throughput, throughput::estimate, throughput::run),
+    (SectionName::Latency, latency::estimate, latency::run),
+    (SectionName::Start, start::estimate, start::run),
+    (SectionName::Density, density::estimate, density::run),
+    (SectionName::Scaling, scaling::estimate, scaling::run),
+];
+
+/// The program `report`.
+///
+/// # Errors
+/// When something cannot be read or written. What cannot be measured is left out of the report, which says so.
+pub fn main() -> Result<()> {
+    let args = Args::parse();
+    if let Some(jobs) = &args.live_jobs {
+        return density::live_jobs(jobs);
+    }
+    let report = match &args.render {
+        Some(path) => read(path)?,
+        None => measure(&args)?,
+    };
+    let files = render::write(&report, &args.output)?;
+    if args.readme {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate's place in the repository")?;
+        render::readme::update(&report, root)?;
+    }
+    if !report.complete {
+        eprintln!("The report is not complete: it was interrupted, and holds what was measured until then.");
+    }
+    for file in files {
+        println!("{}", file.display());
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| format!("{}: no report of format {FORMAT}", path.display()))
+}
+
+fn measure(args: &Args) -> Result<Report> {
+    interrupt::install()?;
+    let machine = Machine::look();
+    let isolation = args.isolation.as_deref().map(matrix::Matrix::read).transpose()?;
+    let plan = args.plan();
+    let chosen: Vec<Section> = SECTIONS.into_iter().filter(|(name, ..)| args.wants(*name)).collect();
+    let total: f64 = chosen.iter().map(|(_, estimate, _)| estimate(&plan).0).sum();
+    let mut context = Context {
+        progress: Progress::new(total, args.quiet),
+        report: Report::new(machine, plan.name, isolation),
+        peers: Peers::default(),
+        plan,
+    };
+    if context.report.machine.was_busy() {
+        context.progress.line(&format!(
+            "the load of this machine is {}: other programs run, and figures will be noisy",
+            context.report.machine.load
+        ));
+    }
+    let start = Instant::now();
+    prepare(&mut context);
+    if args.peers {
+        context.peers = Peers::prepare(&mut context);
+    }
+    for (_, estimate, run) in chosen {
+        if !context.stopped() {
+            let (seconds, steps) = estimate(&context.plan);
+            context.progress.section(seconds, steps);
+            run(&mut context);
+        }
+    }
+    context.progress.finish();
+    context.report.complete = !context.stopped();
+    context.report.seconds = start.elapsed().as_secs_f64();
+    Ok(context.report)
+}
+
+/// What is made once per machine is no part of any figure.
+fn prepare(context: &mut Context) {
+    let wasm = cloister::wasm::prepare(&|message| context.progress.line(message));
+    context.keep("wasm mode", wasm.map_err(Into::into));
+    let process = cloister::process::prepare(&|message| context.progress.line(message));
+    context.keep("process mode", process.map_err(Into::into));
+}

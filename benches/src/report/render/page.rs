@@ -1,0 +1,205 @@
+//! The page: what is said, in which order. Knows no HTML and no markdown.
+
+use super::cell::{self, Cell};
+use super::tables;
+use crate::report::machine::Machine;
+use crate::report::results::Report;
+
+/// The whole page.
+pub struct Page {
+    /// Its title.
+    pub title: String,
+    /// What stands under the title, a line each.
+    pub lead: Vec<String>,
+    /// The sections.
+    pub sections: Vec<Section>,
+}
+
+/// A part of the page with a title.
+pub struct Section {
+    /// The title.
+    pub title: &'static str,
+    /// What it shows.
+    pub blocks: Vec<Block>,
+}
+
+/// A part of a section.
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// Points, a line each.
+    List(Vec<String>),
+    /// A table.
+    Table(Table),
+}
+
+/// A table whose first column names its rows.
+pub struct Table {
+    /// What it shows, and in which unit.
+    pub caption: String,
+    /// The names of the columns; the first is of the names.
+    pub head: Vec<String>,
+    /// The rows.
+    pub rows: Vec<(String, Vec<Cell>)>,
+}
+
+impl Table {
+    /// Whether no cell says anything.
+    fn is_empty(&self) -> bool {
+        let none = cell::none();
+        self.rows.iter().all(|(_, cells)| cells.iter().all(|cell| *cell == none))
+    }
+}
+
+/// The page of a report.
+pub fn build(report: &Report) -> Page {
+    let sections = [
+        Section { title: "In short", blocks: vec![tables::summary(report).into()] },
+        Section { title: "JSON, by size", blocks: json(report) },
+        Section { title: "Functions of other kinds", blocks: functions(report) },
+        Section { title: "What a deadline costs", blocks: deadlines(report) },
+        Section { title: "Latency of a row", blocks: latency(report) },
+        Section { title: "Start", blocks: vec![Block::Text(START.into()), tables::starts(report).into()] },
+        Section { title: "Memory of live jobs", blocks: density(report) },
+        Section { title: "Side by side", blocks: scaling(report) },
+    ];
+    let mut sections: Vec<Section> = sections.into_iter().filter_map(Section::without_empty_tables).collect();
+    if !report.left_out.is_empty() {
+        sections.push(Section { title: "What was left out", blocks: vec![Block::List(report.left_out.clone())] });
+    }
+    sections.push(Section { title: "How it was measured", blocks: method(report) });
+    Page { title: "The price of isolation".into(), lead: lead(report), sections }
+}
+
+impl Section {
+    /// `None` if it shows nothing that was measured.
+    fn without_empty_tables(mut self) -> Option<Section> {
+        self.blocks.retain(|block| !matches!(block, Block::Table(table) if table.is_empty()));
+        self.blocks.iter().any(|block| !matches!(block, Block::Text(_))).then_some(self)
+    }
+}
+
+impl From<Table> for Block {
+    fn from(table: Table) -> Block {
+        Block::Table(table)
+    }
+}
+
+fn lead(report: &Report) -> Vec<String> {
+    let Machine { date, commit, .. } = &report.machine;
+    let mut lead = vec![
+        "What the execution modes of Cloister cost in speed, and what they contain, on one machine in one run.".into(),
+        format!("{} · {date} UTC · commit {} · plan {}", report.machine.line(), or_unknown(commit), report.plan),
+    ];
+    if report.machine.was_busy() {
+        lead.push(format!(
+            "Other programs were running when this began (load {}): the spread is wide, and figures are not for \
+             publication.",
+            report.machine.load
+        ));
+    }
+    if !report.complete {
+        lead.push("Interrupted: this holds what was measured until then.".into());
+    }
+    lead
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
+
+fn json(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(
+            "The function of the Flink blog post on PyFlink's thread mode (examples/json_value_lower.py): one JSON \
+             document in, field `a` in lower case, JSON out. Bare CPython is the function alone on strings that are \
+             already there; native Rust is serde_json from Arrow to Arrow."
+                .into(),
+        ),
+        tables::sizes("Rows a second", report, tables::rate).into(),
+        tables::sizes("CPU time of a row, of all processes", report, tables::cpu).into(),
+        tables::sizes("CPU time as a multiple of bare CPython's", report, tables::cpu_ratio).into(),
+        Block::Text(
+            "Checkpoint time, the last row of the blog's table, is not measured: checkpoints have not landed.".into(),
+        ),
+    ]
+}
+
+fn functions(report: &Report) -> Vec<Block> {
+    vec![
+        Block::List(tables::about()),
+        tables::functions("Rows a second", report, tables::rate).into(),
+        tables::functions("CPU time of a row, of all processes", report, tables::cpu).into(),
+        tables::functions("CPU time as a multiple of bare CPython's", report, tables::cpu_ratio).into(),
+    ]
+}
+
+fn deadlines(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(
+            "CPU time of a row with a deadline on each call (the default), as a multiple of that without.".into(),
+        ),
+        tables::deadlines(report).into(),
+    ]
+}
+
+fn latency(report: &Report) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(
+        "From a row's arrival to its result, the JSON function: half of the rows are at least as fast as the first \
+         number, 99 of 100 as fast as the second. Unpaced, a whole bundle arrives as soon as the one before is done. At \
+         1,000 rows a second rows arrive one by one, whether the function keeps up or not; a bundle is called when it \
+         is full, or 1 s after its first row."
+            .into(),
+    )];
+    blocks.extend(tables::latencies(report).into_iter().map(Block::Table));
+    blocks
+}
+
+const START: &str = "A job from its source text to the result of its first call; and bare sandboxes.";
+
+fn density(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(
+            "Jobs that have loaded a source and called a function once, all alive in one process that has nothing else. \
+             Private: pages that no other process shares, of the host and its workers. Proportional: resident pages, \
+             shared ones divided among those that share them."
+                .into(),
+        ),
+        tables::density(report).into(),
+    ]
+}
+
+fn scaling(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(format!(
+            "Rows a second of pure-Python work (fnv) in one job with so many calls side by side, on {} CPUs. In thread \
+             mode the interpreter's lock lets one run at a time.",
+            report.machine.cpus
+        )),
+        tables::parallel(report).into(),
+        Block::Text(
+            "Many tenants, a job each, called with one row in turns by as many threads as there are CPUs.".into(),
+        ),
+        tables::tenants(report).into(),
+    ]
+}
+
+fn method(report: &Report) -> Vec<Block> {
+    let versions = report.machine.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let versions: Vec<String> = versions.collect();
+    let minutes = report.seconds / 60.0;
+    vec![Block::List(vec![
+        format!("{}. {}.", report.machine.line(), versions.join(", ")),
+        format!("Plan {}, {minutes:.1} minutes, load {} at the beginning.", report.plan, report.machine.load),
+        "All variants of a comparison run in the same rounds, each once a round, in an order that turns. A number is \
+         the median of the rounds; the spread beside it is the middle half of them."
+            .into(),
+        "Multiples compare round by round. Their interval holds the true median with a confidence of 95 % (order \
+         statistics). ≈ marks those whose interval holds 1: the spread swallows the difference."
+            .into(),
+        "CPU time is user and system time of this process and its workers, by the kernel's clock of each process."
+            .into(),
+        "Each variant's result is compared with that of Rust before it is measured.".into(),
+        "report.json has all samples.".into(),
+    ])]
+}

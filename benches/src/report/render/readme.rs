@@ -1,0 +1,47 @@
+//! The main table and picture in README.md, between two markers.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::{markdown, tables, write_whole};
+use crate::report::results::Report;
+
+const BEGIN: &str = "<!-- report: begin -->";
+const END: &str = "<!-- report: end -->";
+
+/// Writes the fragment into the repository at `root`.
+///
+/// # Errors
+/// When a file cannot be read or written, or README.md has no markers.
+pub fn update(report: &Report, root: &Path) -> Result<()> {
+    let path = root.join("README.md");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = replaced(&text, &fragment(report)).with_context(|| format!("{BEGIN} … {END} are not in README.md"))?;
+    write_whole(&path, &text).map(drop)
+}
+
+fn fragment(report: &Report) -> String {
+    let machine = &report.machine;
+    let table = markdown::table(&tables::summary(report), false);
+    format!("{table}\n{}, {} UTC, commit {}.\n", machine.line(), machine.date, machine.commit)
+}
+
+/// The text with what stands between the markers replaced; `None` without markers.
+fn replaced(text: &str, fragment: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{fragment}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        assert_eq!(replaced(&text, "new\n"), Some(format!("a\n{BEGIN}\nnew\n{END}\nb\n")));
+        assert_eq!(replaced("no markers", "new"), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! New jobs, from source to first result; new sandboxes, made one by one and a thousand at once.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use cloister::wasm::BareSandbox;
+use cloister::{JobOptions, Session};
+
+use crate::report::context::{Context, Runners};
+use crate::report::measure::clock::cost;
+use crate::report::measure::rounds::{Measured, Passes};
+use crate::report::plan::Plan;
+use crate::report::results::{Group, Subject};
+use crate::report::variant::{Mode, Variant};
+use crate::report::workloads::{self, Workload};
+
+/// Sandboxes of one sample of their making.
+const BATCH: usize = 100;
+
+/// Measures all starts.
+pub fn run(context: &mut Context) {
+    let workload = workloads::add(1);
+    let (rounds, length) = (context.plan.starts, context.plan.sample.min(Duration::from_millis(50)));
+    let job = Group::new(Subject::Start, "new job, from source to first result", 0, "job");
+    context.progress.step(&job.title());
+    let mut runners: Runners<'_> = Vec::new();
+    for mode in Mode::ALL {
+        let workload = &workload;
+        let runner = Passes::new(move || first_result(workload, mode), 1, length);
+        runners
+            .extend(context.keep(mode.variant().name(), runner).map(|runner| (mode.variant(), Box::new(runner) as _)));
+    }
+    context.measure(rounds, job, runners);
+    if context.stopped() {
+        return;
+    }
+    for (name, sandboxes, with_drop) in [
+        ("new sandbox", BATCH.min(context.plan.sandboxes), false),
+        ("sandboxes made, held at once and dropped", context.plan.sandboxes, true),
+    ] {
+        let group = Group::new(Subject::Start, name, sandboxes, "sandbox");
+        context.progress.step(&group.title());
+        let runner = Measured(move || {
+            let mut held = Vec::with_capacity(sandboxes);
+            cost(sandboxes as u64, || {
+                for _ in 0..sandboxes {
+                    held.push(BareSandbox::new()?);
+                }
+                if with_drop {
+                    held.clear();
+                }
+                Ok(())
+            })
+        });
+        context.measure(rounds, group, vec![(Mode::Wasm.variant(), Box::new(runner))]);
+    }
+}
+
+fn first_result(workload: &Workload, mode: Mode) -> Result<()> {
+    let options = JobOptions::new(mode.execution()).source("udf.py", workload.source);
+    let job = Session::new().job(options)?;
+    let function = job.function(workload.function)?;
+    function.call(&workload.columns, workload.rows).with_context(|| Variant::from(mode).name())?;
+    Ok(())
+}
+
+impl From<Mode> for Variant {
+    fn from(mode: Mode) -> Variant {
+        mode.variant()
+    }
+}
+
+/// How long it takes, about, in seconds; and in how many steps.
+pub fn estimate(plan: &Plan) -> (f64, u64) {
+    let starts = 0.3 * (plan.starts + 1) as f64;
+    (starts + plan.starts as f64 * (plan.sandboxes + BATCH) as f64 * 30e-6, 3)
+}

@@ -1,0 +1,80 @@
+//! The report from end to end, with a plan so small that its figures mean nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+fn report(output: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_report"));
+    command.arg("--output").arg(output).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn read(directory: &Path, name: &str) -> String {
+    std::fs::read_to_string(directory.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn json(directory: &Path) -> Value {
+    serde_json::from_str(&read(directory, "report.json")).expect("report.json is JSON")
+}
+
+#[test]
+fn everything_is_measured_and_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let status = report(directory.path()).arg("--smoke").status().expect("the report");
+    assert!(status.success(), "{status}");
+
+    let report = json(directory.path());
+    assert_eq!((&report["complete"], &report["left_out"]), (&Value::Bool(true), &Value::Array(Vec::new())));
+    let groups = report["groups"].as_array().expect("groups");
+    let of = |subject: &str| groups.iter().filter(|group| group["subject"] == subject).collect::<Vec<_>>();
+    assert_eq!(of("workload").len(), 7);
+    for group in of("workload") {
+        let series = group["series"].as_array().expect("series");
+        let names: Vec<&str> = series.iter().filter_map(|series| series["variant"].as_str()).collect();
+        assert_eq!(names[..4], ["native Rust", "bare CPython", "thread", "thread, no deadline"], "{group}");
+        assert_eq!(names[4..], ["wasm", "wasm, no deadline", "process", "process, no deadline"], "{group}");
+        for one in series {
+            assert_eq!(one["samples"].as_array().map(Vec::len), Some(2), "{one}");
+            assert!(one["wall"]["median"].as_f64() > Some(0.0), "{one}");
+            assert!(one["cpu"]["median"].as_f64() > Some(0.0), "{one}");
+        }
+    }
+    assert_eq!((of("start").len(), of("parallel").len(), of("tenants").len()), (3, 2, 1));
+    let density = report["density"].as_array().expect("density");
+    let wasm: Vec<&Value> = density.iter().filter(|one| one["variant"] == "wasm").collect();
+    assert_eq!((wasm.len(), &wasm[1]["jobs"]), (2, &Value::from(3)));
+    assert!(wasm[1]["memory"]["private"].as_i64() > Some(100), "{wasm:?}");
+    let latencies = report["latencies"].as_array().expect("latencies");
+    let paced = latencies.iter().filter(|one| one["pace"] == 1_000).count();
+    assert_eq!((latencies.len() - paced, paced), (20, 6));
+
+    let page = read(directory.path(), "report.md");
+    for section in ["In short", "JSON, by size", "Latency of a row", "Memory of live jobs", "How it was measured"] {
+        assert!(page.contains(&format!("\n## {section}\n")), "no section '{section}'");
+    }
+}
+
+#[test]
+fn an_interrupted_report_has_what_was_measured() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut child = report(directory.path()).args(["--quick", "--only", "throughput"]).spawn().expect("the report");
+    std::thread::sleep(Duration::from_secs(3));
+    // SAFETY: kill has no preconditions; the child is ours and has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    assert!(child.wait().expect("an end").success());
+    assert_eq!(json(directory.path())["complete"], Value::Bool(false));
+    assert!(read(directory.path(), "report.md").contains("Interrupted"));
+}
+
+#[test]
+fn an_earlier_report_is_rendered_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+    assert!(report(&first).args(["--smoke", "--only", "start"]).status().expect("the report").success());
+    let again = report(&second).arg("--render").arg(first.join("report.json")).status().expect("the report");
+    assert!(again.success());
+    assert_eq!((read(&first, "report.md"), json(&first)), (read(&second, "report.md"), json(&second)));
+}

@@ -1,0 +1,5 @@
+"""A few string methods on a title of some 40 characters."""
+
+
+def slug(title: str) -> str:
+    return title.strip().lower().replace("'", "").replace(" ", "-")
