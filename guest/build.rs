@@ -8,6 +8,9 @@ mod image;
 #[cfg(feature = "image")]
 #[path = "build/immortal.rs"]
 mod immortal;
+#[cfg(feature = "image")]
+#[path = "build/shim.rs"]
+mod shim;
 #[path = "build/sources.rs"]
 mod sources;
 #[cfg(feature = "image")]

@@ -45,6 +45,7 @@ pub fn build(manifest: &Path, out: &Path, package: &[Source], app: &[Source]) ->
     // componentize-py 0.25.1 leaves the buffer of a returned list to nobody: whoever reads it must free it.
     let options = cloister_flatten::Options {
         also_export: vec![("libc.so!free".into(), "free".into())],
+        shim: Some(crate::shim::build(manifest, out)?),
         ..cloister_flatten::Options::default()
     };
     let flat = cloister_flatten::flatten(&bytes, &options).context("cannot flatten the component")?;

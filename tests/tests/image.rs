@@ -390,6 +390,43 @@ fn the_image_answers_like_the_component() {
 }
 
 #[test]
+fn the_image_allocates_like_the_component() {
+    on_large_stack(|| {
+        let mut reference = Reference::new();
+        let mut flat = Flat::new();
+        let mut both = |request: &[u8]| {
+            let reply = reference.handle(request);
+            assert!(flat.handle(request) == reply, "the replies differ");
+            assert_eq!(status(&reply), 0, "{}", String::from_utf8_lossy(&reply));
+        };
+        both(&load(include_str!("../cases/allocations.py")));
+        for function in ["contents", "objects", "grown", "too_much"] {
+            both(&bind(function, "utf8", "fail"));
+        }
+        for rows in [0..1, 1..4] {
+            (0..4).for_each(|handle| both(&evaluate(handle, rows.clone())));
+        }
+    });
+}
+
+#[test]
+fn memory_of_many_small_objects_serves_a_large_one_later() {
+    on_large_stack(|| {
+        let mut flat = Flat::new();
+        let mut call = |request: &[u8]| assert_eq!(status(&flat.handle(request)), 0);
+        call(&load(include_str!("../cases/allocations.py")));
+        call(&bind("numbers", "int64", "fail"));
+        call(&bind("large", "int64", "fail"));
+        call(&evaluate(0, 1_000_000..1_000_001));
+        let most = flat.memory.data_size(&flat.store);
+        // A million ints are 16 MB, and the list of them grew from smaller ones.
+        let mut call = |request: &[u8]| assert_eq!(status(&flat.handle(request)), 0);
+        call(&evaluate(1, 14_000_000..14_000_001));
+        assert_eq!(flat.memory.data_size(&flat.store), most, "the ints' memory was not given back");
+    });
+}
+
+#[test]
 fn the_image_has_its_library_and_nothing_of_the_build() {
     on_large_stack(|| {
         let mut sandbox = Flat::new();

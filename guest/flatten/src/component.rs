@@ -20,6 +20,9 @@ const CANONICAL: &str = "canonical";
 /// The import module of functions that the component imports outside of any interface.
 const ROOT: &str = "$root";
 
+/// The export name of the stack pointer, by the convention of the linker for shared libraries.
+pub(crate) const STACK_POINTER: &str = "__stack_pointer";
+
 /// A component-level function.
 #[derive(Clone)]
 enum ComponentFunction {
@@ -30,6 +33,8 @@ enum ComponentFunction {
 /// A linked component.
 pub(crate) struct Linked<'a> {
     pub program: Program<'a>,
+    /// The global that every library of the component imports as its stack pointer.
+    pub stack_pointer: Option<usize>,
     /// Export name and function, in the order in which they are exported.
     pub exports: Vec<(String, usize)>,
 }
@@ -86,7 +91,12 @@ pub(crate) fn link(bytes: &[u8]) -> Result<Linked<'_>, Error> {
     if first {
         return Err(Error::NotAComponent);
     }
-    Ok(Linked { program: walk.program, exports: walk.exports })
+    // All libraries share one: whichever instance exports it, it is the same global.
+    let stack_pointer = walk.core_instances.iter().find_map(|exports| match exports.get(STACK_POINTER) {
+        Some(Entity::Global(index)) => Some(*index),
+        _ => None,
+    });
+    Ok(Linked { program: walk.program, stack_pointer, exports: walk.exports })
 }
 
 impl<'a> Walk<'a> {

@@ -35,6 +35,7 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         functions_out: numbering.bodies.len(),
         imports: numbering.imports as usize,
         trampolines: reached.forwarded,
+        replaced: program.replaced.len(),
         globals_folded: changes.folded,
         br_tables_lowered: changes.lowered,
         inlined: 0,

@@ -23,6 +23,9 @@ mod emit;
 mod error;
 mod inline;
 mod link;
+mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod number;
 mod parse;
 mod poll;
@@ -54,6 +57,10 @@ pub struct Options {
     ///
     /// Default: none.
     pub also_export: Vec<(String, String)>,
+    /// A library that is linked in as well: see [`Shim`].
+    ///
+    /// Default: none.
+    pub shim: Option<Shim>,
     /// Whether every loop polls a flag that the host sets to end the guest: see [`FLAG_BYTES`].
     ///
     /// Default: yes.
@@ -67,9 +74,26 @@ impl Default for Options {
             small_function: 150,
             allocator: "libc.so!cabi_realloc".to_owned(),
             also_export: Vec::new(),
+            shim: None,
             interrupts: true,
         }
     }
+}
+
+/// A core module that becomes part of the program, and may take the place of some of its functions.
+///
+/// It is a position-independent library (`wasm-ld -shared`) without tables and without pointers in its data. It imports
+/// the memory, the stack pointer and its own base address from `env`, and functions of the component's libraries by
+/// library and name, static ones too. Its data lies above the component's memory, which grows by as much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shim {
+    /// The core module in the binary format.
+    pub module: Vec<u8>,
+    /// Functions of the component, as `module!function`, each with the shim's export that is called in its place. What
+    /// the shim imports is always the component's own function.
+    ///
+    /// Every other export of the shim is exported by the flattened module.
+    pub replace: Vec<(String, String)>,
 }
 
 /// A flattened component.
@@ -93,6 +117,8 @@ pub struct Stats {
     pub imports: usize,
     /// Functions that only forwarded to another one.
     pub trampolines: usize,
+    /// Functions that the shim took the place of.
+    pub replaced: usize,
     /// Reads of globals that became constants.
     pub globals_folded: u64,
     /// Jump tables that became compares.
@@ -130,6 +156,13 @@ pub fn flatten(component: &[u8], options: &Options) -> Result<Flattened, Error> 
     }
     Validator::new_with_features(features()).validate_all(component)?;
     let mut linked = component::link(component)?;
+    if let Some(shim) = &options.shim {
+        if !wasmparser::Parser::is_core_wasm(&shim.module) {
+            return Err(Error::unsupported("a shim that is no core module"));
+        }
+        Validator::new_with_features(features()).validate_all(&shim.module)?;
+        merge::merge(&mut linked, shim)?;
+    }
     for (name, export) in &options.also_export {
         let function = linked.program.functions.iter().position(|function| function.name == *name);
         let function = function.ok_or_else(|| Error::unsupported(format!("no function {name:?} to export")))?;

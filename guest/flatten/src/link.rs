@@ -80,6 +80,8 @@ pub(crate) struct Program<'a> {
     pub memories: Vec<Memory<'a>>,
     pub globals: Vec<Global>,
     pub instances: Vec<Instance>,
+    /// Functions in whose place another one is called.
+    pub replaced: HashMap<usize, usize>,
 }
 
 /// `list[index]` as an error instead of a panic.

@@ -121,9 +121,11 @@ fn scan(
     Ok(())
 }
 
-/// Resolves functions that only pass their parameters on, through however many of them there are.
+/// Resolves functions that are replaced, and functions that only pass their parameters on, through however many of
+/// them there are.
 fn forwards(program: &Program<'_>) -> Result<(Vec<usize>, usize), Error> {
-    let direct: Vec<Option<usize>> = (0..program.functions.len()).map(|index| trampoline(program, index)).collect();
+    let next = |index| program.replaced.get(&index).copied().or_else(|| trampoline(program, index));
+    let direct: Vec<Option<usize>> = (0..program.functions.len()).map(next).collect();
     let mut forward = Vec::with_capacity(direct.len());
     for index in 0..direct.len() {
         let mut target = index;
@@ -137,7 +139,7 @@ fn forwards(program: &Program<'_>) -> Result<(Vec<usize>, usize), Error> {
         }
         forward.push(target);
     }
-    Ok((forward, direct.iter().flatten().count()))
+    Ok((forward, direct.iter().flatten().count().saturating_sub(program.replaced.len())))
 }
 
 /// The function that `index` calls if all it does is `local.get 0..n; i32.const slot; call_indirect`.
