@@ -104,34 +104,14 @@ def _serve(channel: Any, token: str) -> None:
 
 
 def _limit_memory(limit: int) -> None:
-    """Limits what user code can allocate to `limit` bytes beyond what the worker holds now.
-
-    The address space already in use (libraries, stacks of threads) is not the job's, so it is added.
-    """
+    """Limits this process's data to `limit` bytes, what it holds now included; 0: no limit. There is no way back."""
     try:
         import resource
     except ImportError:  # not on this system
         return
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    if limit == 0:
-        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
-        return
-    wanted = limit + _data_in_use()
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
-
-
-def _data_in_use() -> int:
-    """What RLIMIT_DATA counts of this process now, in bytes; 0 where the system does not say."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            for line in status:
-                if line.startswith("VmData:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0
+    if limit and (hard == resource.RLIM_INFINITY or limit < hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cloister::{ExecutionMode, Promise};
+use cloister::{ExecutionMode, Hardening, Promise};
 
 use crate::units::{self, Deadline};
 
@@ -216,6 +216,11 @@ pub struct JobArgs {
     /// The interpreter of process mode, with grpcio installed. Default: a managed virtual environment.
     #[arg(long, value_name = "PATH", conflicts_with = "requirements")]
     pub python: Option<PathBuf>,
+
+    /// What confines a worker of process mode: `available` (all that this kernel has), `required` (refuse to run if the
+    /// kernel lacks a layer; `cloister doctor` lists them), `off` (trusted code that needs files, network or programs).
+    #[arg(long, value_name = "available|required|off", default_value_t)]
+    pub hardening: Hardening,
 
     /// Packages to install for the function, as a pip requirements file. Installed once per content and cached.
     #[arg(long, value_name = "FILE")]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
-use cloister::{Error, ExecutionMode, ModeReport, cache};
+use cloister::{Error, ExecutionMode, Layer, ModeReport, cache};
 use serde_json::{Map, Value, json};
 
 use crate::args::DoctorArgs;
@@ -38,6 +38,7 @@ fn as_text(reports: &[ModeReport]) -> String {
         for (name, value) in &report.facts {
             let _ = writeln!(out, "  {name:width$}  {value}");
         }
+        layers_as_text(&mut out, &report.hardening);
         for problem in &report.problems {
             let (what, mend) = parts(problem);
             let _ = writeln!(out, "  missing: {what}");
@@ -47,6 +48,22 @@ fn as_text(reports: &[ModeReport]) -> String {
         }
     }
     out
+}
+
+/// What confines the mode's workers, a line for each layer.
+fn layers_as_text(out: &mut String, layers: &[Layer]) {
+    if layers.is_empty() {
+        return;
+    }
+    let there = layers.iter().filter(|layer| layer.is_in_force()).count();
+    let _ = writeln!(out, "  hardening: {there} of {} layers around each worker", layers.len());
+    let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+    for Layer { name, keeps, missing, .. } in layers {
+        let _ = match missing {
+            None => writeln!(out, "    {name:width$}  in force: {keeps}"),
+            Some(needs) => writeln!(out, "    {name:width$}  MISSING: {needs}; it gives {keeps}"),
+        };
+    }
 }
 
 fn as_json(reports: &[ModeReport]) -> Result<String> {
@@ -63,7 +80,17 @@ fn as_json(reports: &[ModeReport]) -> Result<String> {
                     json!({ "what": what, "mend": mend })
                 })
                 .collect();
-            let state = json!({ "available": report.is_available(), "facts": facts, "problems": problems });
+            let hardening: Vec<Value> = report
+                .hardening
+                .iter()
+                .map(|layer| json!({ "layer": layer.name, "keeps": layer.keeps, "missing": layer.missing }))
+                .collect();
+            let state = json!({
+                "available": report.is_available(),
+                "facts": facts,
+                "hardening": hardening,
+                "problems": problems,
+            });
             (report.mode.to_string(), state)
         })
         .collect();

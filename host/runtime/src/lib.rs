@@ -37,6 +37,7 @@ mod executor;
 #[doc(hidden)]
 pub mod frame;
 mod function;
+mod hardening;
 mod job;
 mod limits;
 mod log;
@@ -62,6 +63,7 @@ pub mod wasm;
 pub use cancel::CancelToken;
 pub use error::{Error, Limit, Scope, TypeError, UserError};
 pub use function::{Argument, CallOptions, Evaluation, Function, FunctionOptions, OnError};
+pub use hardening::{Hardening, Layer};
 pub use job::{Job, JobOptions, JobStats};
 pub use limits::{Limits, TenantLimits};
 pub use log::{JobLog, LogStream};

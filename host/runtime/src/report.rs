@@ -1,6 +1,6 @@
 //! What each mode needs and whether it is there, as data for `cloister doctor` and for hosts that choose a mode.
 
-use crate::{Error, ExecutionMode};
+use crate::{Error, ExecutionMode, Layer};
 
 /// The state of one mode on this machine. Making it changes nothing: no environment is made, nothing is compiled.
 #[derive(Debug, Clone)]
@@ -10,6 +10,9 @@ pub struct ModeReport {
     pub mode: ExecutionMode,
     /// Facts, by name: versions, places.
     pub facts: Vec<(String, String)>,
+    /// What the kernel puts around the mode's executors, and what of it this machine lacks. Process mode only: what
+    /// confines a sandbox needs no kernel, and nothing confines thread mode.
+    pub hardening: Vec<Layer>,
     /// What is missing, and what mends it; empty if a job can start.
     pub problems: Vec<Error>,
 }
@@ -17,7 +20,7 @@ pub struct ModeReport {
 impl ModeReport {
     /// A report without facts.
     pub(crate) fn new(mode: ExecutionMode) -> Self {
-        ModeReport { mode, facts: Vec::new(), problems: Vec::new() }
+        ModeReport { mode, facts: Vec::new(), hardening: Vec::new(), problems: Vec::new() }
     }
 
     pub(crate) fn fact(&mut self, name: &str, value: impl ToString) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Error, ExecutionMode, Limit, Limits, Promise};
+use crate::{Error, ExecutionMode, Hardening, Limit, Limits, Promise};
 
 /// What a job is made of.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct JobOptions {
     /// The Python interpreter of process mode (`python.executable`). `None`: a managed virtual environment, made on
     /// first use.
     pub interpreter: Option<PathBuf>,
+    /// How much of process mode's confinement the job insists on. Default: all that the kernel has.
+    pub hardening: Hardening,
     /// Limits.
     pub limits: Limits,
     /// How many calls of the job may run side by side, each in a sandbox or worker of its own. Default: 1.
@@ -55,6 +57,7 @@ impl JobOptions {
             files: Vec::new(),
             paths: Vec::new(),
             interpreter: None,
+            hardening: Hardening::default(),
             limits: Limits::default(),
             parallelism: 1,
             #[cfg(feature = "wasm")]
@@ -102,6 +105,12 @@ impl JobOptions {
     /// Sets the interpreter of process mode.
     pub fn interpreter(mut self, path: impl Into<PathBuf>) -> Self {
         self.interpreter = Some(path.into());
+        self
+    }
+
+    /// Sets how much of process mode's confinement the job insists on.
+    pub fn hardening(mut self, hardening: Hardening) -> Self {
+        self.hardening = hardening;
         self
     }
 

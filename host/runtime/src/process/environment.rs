@@ -18,7 +18,7 @@ pub const FOLDER: &str = "process";
 const GRPCIO: &str = "grpcio>=1.60";
 
 /// Changes when environments are made in another way, so that old ones are not used.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// Written last, into the environment: it is complete, and this is its interpreter.
 const READY: &str = "cloister.json";

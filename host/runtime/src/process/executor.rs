@@ -1,7 +1,7 @@
 //! The executor of process mode: one worker, one stream. Sends a request, blocks until the reply, the deadline, a
 //! cancellation or the worker's death; after anything but a reply the worker is killed and the executor is dead.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -10,15 +10,16 @@ use cloister_proto::v1::{HostMessage, Limits, host_message};
 use cloister_proto::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use prost::bytes::Bytes;
 
+use super::confine::{self, Bounds};
 use super::interpreter::Interpreter;
 use super::link::{Closed, Event, Link};
-use super::memory::PeakMemory;
+use super::memory::{self, PeakMemory};
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
 use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, Limit};
+use crate::{Error, ExecutionMode, Hardening, Limit};
 
 /// How long a worker may take from its start to its hello. It imports gRPC meanwhile, from a disk that may be cold.
 const STARTUP: Duration = Duration::from_secs(60);
@@ -39,6 +40,9 @@ pub struct Start {
     pub interpreter: Interpreter,
     /// The directory that holds the Python package.
     pub guest: String,
+    /// Directories of the job's that its code reads.
+    pub paths: Vec<PathBuf>,
+    pub hardening: Hardening,
     pub memory: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
@@ -69,6 +73,16 @@ impl ProcessExecutor {
         let (link, events) = Link::new(start.log.clone());
         let ticket = start.server.expect(link.clone(), start.reply)?;
         let socket = path_text(start.server.socket())?;
+        let directory = start.server.working_directory()?;
+        let own = [directory.path(), Path::new(&start.guest)];
+        let confinement = confine::steps(Bounds {
+            hardening: start.hardening,
+            interpreter: &start.interpreter,
+            read: own.into_iter().chain(start.paths.iter().map(|path| path.as_path())).collect(),
+            memory_limited: start.memory.is_some(),
+            socket: start.server.socket(),
+            link: &link,
+        })?;
         let spec = Spec {
             interpreter: &start.interpreter.executable,
             // -I: nothing of the host's Python settings, user packages or working directory. -B: writes no caches.
@@ -82,7 +96,8 @@ impl ProcessExecutor {
                 &start.guest,
             ],
             environment: &[(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token()), ("LANG", "C.UTF-8")],
-            directory: start.server.working_directory()?,
+            directory,
+            confinement,
         };
         let observer = link.clone();
         let worker = Worker::start(spec, &start.log, move || observer.exited())?;
@@ -93,6 +108,8 @@ impl ProcessExecutor {
             ProcessExecutor { worker, ticket, link, events, last: 0, alive: true, reply_limit: start.reply, peak, cpu };
         executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
         if let Some(memory) = start.memory {
+            // What it holds already (its libraries, the stacks of its threads) is not the job's.
+            let memory = memory.saturating_add(memory::data(executor.worker.pid));
             executor.send(0, host_message::Body::Limits(Limits { memory }));
         }
         Ok(executor)

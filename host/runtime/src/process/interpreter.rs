@@ -26,6 +26,8 @@ text["implementation"] = getattr(getattr(sys, "implementation", None), "name", "
 text["tag"] = getattr(getattr(sys, "implementation", None), "cache_tag", None)
 text["grpcio"] = None
 text["venv"] = False
+text["reads"] = []
+text["runs"] = []
 if sys.version_info >= (3, 8):
     from importlib.util import find_spec
     text["venv"] = bool(find_spec("venv") and find_spec("ensurepip"))
@@ -35,6 +37,26 @@ if sys.version_info >= (3, 8):
             text["grpcio"] = version("grpcio")
         except Exception:
             text["grpcio"] = "unknown"
+    import os, sysconfig
+    reads = list(sys.path) + list(sysconfig.get_paths().values())
+    reads += [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+    # Where Debian keeps a part of the standard library.
+    reads.append("/etc/python%d.%d" % sys.version_info[:2])
+    runs = [os.path.realpath(sys.executable)]
+    try:
+        with open("/proc/self/maps") as maps:
+            mapped = [line.split(None, 5)[5].strip() for line in maps if "/" in line]
+    except Exception:
+        mapped = []
+    for path in sorted(set(mapped)):
+        if os.path.basename(path).startswith("ld"):
+            runs.append(path)
+        if ".so" in os.path.basename(path):
+            reads.append(os.path.dirname(path))
+    shared = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/etc", "/var", "/tmp")
+    shared += ("/bin", "/usr/bin", "/usr/local/bin", os.path.expanduser("~"))
+    text["reads"] = [path for path in dict.fromkeys(reads) if os.path.isabs(path) and path not in shared]
+    text["runs"] = runs
 import json
 print(json.dumps(text))
 "#;
@@ -55,6 +77,12 @@ pub struct Interpreter {
     pub grpcio: Option<String>,
     /// Whether it can make virtual environments.
     pub venv: bool,
+    /// The files and directories that it reads: its installation, its packages and their libraries.
+    #[serde(default)]
+    pub reads: Vec<PathBuf>,
+    /// The programs that run when it is started: itself, behind all links, and the loader of shared libraries.
+    #[serde(default)]
+    pub runs: Vec<PathBuf>,
 }
 
 impl Interpreter {

@@ -79,6 +79,11 @@ impl Link {
         self.open.load(Ordering::Acquire)
     }
 
+    /// Whether the worker has said hello. Until then it runs no code of the job's.
+    pub fn is_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Acquire)
+    }
+
     /// Takes one message of the worker.
     pub fn accept(&self, message: WorkerMessage) -> Result<(), Closed> {
         let broken = |what: &str| Err(Closed::Broken(what.to_owned()));
@@ -86,7 +91,7 @@ impl Link {
         match message.body {
             Some(Body::Hello(_)) if greeted => broken("it said hello twice"),
             Some(Body::Hello(hello)) => {
-                self.greeted.store(true, Ordering::Relaxed);
+                self.greeted.store(true, Ordering::Release);
                 self.tell(Event::Hello(hello));
                 Ok(())
             }

@@ -9,6 +9,8 @@ const FIRST: u32 = 8;
 /// How old a value may be afterwards.
 const AGE: Duration = Duration::from_millis(100);
 
+const PEAK: &str = "VmHWM:";
+
 /// The peak of one process.
 #[derive(Debug)]
 pub struct PeakMemory {
@@ -32,7 +34,7 @@ impl PeakMemory {
             return;
         }
         self.read = Instant::now();
-        if let Some(value) = std::fs::read(&self.status).ok().and_then(|status| high_water_mark(&status)) {
+        if let Some(value) = std::fs::read(&self.status).ok().and_then(|status| field(&status, PEAK)) {
             self.value = self.value.max(value);
         }
     }
@@ -43,10 +45,17 @@ impl PeakMemory {
     }
 }
 
+/// What the kernel counts against a limit on data (`RLIMIT_DATA`) of the process `pid` now, in bytes; 0 where the system
+/// does not tell.
+pub fn data(pid: u32) -> u64 {
+    let status = std::fs::read(format!("/proc/{pid}/status"));
+    status.ok().and_then(|status| field(&status, "VmData:")).unwrap_or(0)
+}
+
 /// `VmHWM:      1234 kB` of `/proc/PID/status`, in bytes.
-fn high_water_mark(status: &[u8]) -> Option<u64> {
+fn field(status: &[u8], name: &str) -> Option<u64> {
     let text = String::from_utf8_lossy(status);
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
@@ -57,9 +66,9 @@ mod tests {
 
     #[test]
     fn the_kernels_line_is_read() {
-        assert_eq!(high_water_mark(b"Name:\tpython\nVmHWM:\t   20480 kB\nVmRSS: 1 kB\n"), Some(20 << 20));
-        assert_eq!(high_water_mark(b"VmHWM:\t x kB\n"), None);
-        assert_eq!(high_water_mark(b""), None);
+        assert_eq!(field(b"Name:\tpython\nVmHWM:\t   20480 kB\nVmRSS: 1 kB\n", PEAK), Some(20 << 20));
+        assert_eq!(field(b"VmHWM:\t x kB\n", PEAK), None);
+        assert_eq!(field(b"", PEAK), None);
     }
 
     #[cfg(target_os = "linux")]

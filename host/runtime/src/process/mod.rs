@@ -3,11 +3,13 @@
 //! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
 //! (one worker's stream as its executor sees it), `worker` (one operating system process), `output` (its standard
-//! streams), `memory` (its peak), `executor` (a worker as the trait that the modes share), `sys` (system calls).
+//! streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a worker as the trait that
+//! the modes share), `sys` (system calls).
 //!
-//! A worker never outlives its host, its environment is empty, and no message of it is trusted. What this mode does not
-//! keep away from the user's code is the machine: files and network are those of the host's user.
+//! A worker never outlives its host, its environment is empty, and no message of it is trusted. The kernel keeps the
+//! machine away from the user's code, as far as it can: see [`hardening`].
 
+mod confine;
 mod environment;
 mod executor;
 mod guest;
@@ -27,7 +29,7 @@ use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, ModeReport};
+use crate::{Error, ExecutionMode, Hardening, Layer, ModeReport, Promise};
 
 use executor::{ProcessExecutor, Start};
 use interpreter::Interpreter;
@@ -48,6 +50,7 @@ pub fn prepare(progress: &dyn Fn(&str)) -> Result<(), Error> {
 /// What process mode needs: a Python, and an environment with grpcio, or the means to make one.
 pub(crate) fn report() -> ModeReport {
     let mut report = ModeReport::new(ExecutionMode::Process);
+    report.hardening = hardening();
     report.fact("guest package", &cloister_guest::SOURCES_SHA256[..16]);
     let base = match Interpreter::system() {
         Ok(base) => base,
@@ -70,9 +73,15 @@ pub(crate) fn report() -> ModeReport {
     report
 }
 
+/// The layers with which this machine's kernel confines a worker, those that it lacks included. The first call tries
+/// them out in a child process; later ones cost nothing.
+pub fn hardening() -> Vec<Layer> {
+    confine::layers()
+}
+
 /// Whether the kernel confines workers in full: the promise of no access to the host hangs on it.
 pub(crate) fn confines() -> bool {
-    false
+    hardening().iter().all(Layer::is_in_force)
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
@@ -89,6 +98,13 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             "cannot measure CPU time on this system: leave the CPU limit out",
         ));
     }
+    if options.hardening == Hardening::Off && options.require.contains(&Promise::NoHostAccess) {
+        return Err(Error::refused(
+            ExecutionMode::Process,
+            format!("keeps {} with its hardening only: do not turn it off, or choose wasm mode", Promise::NoHostAccess),
+        ));
+    }
+    confine::check(options.hardening)?;
     let interpreter = match &options.interpreter {
         Some(path) => Interpreter::probe(path)?,
         None => environment::managed(&|message| tracing::info!("{message}"))?,
@@ -107,6 +123,8 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         server: Server::shared()?,
         interpreter,
         guest,
+        paths: options.paths.clone(),
+        hardening: options.hardening,
         memory: options.limits.memory,
         reply: options.limits.result,
         log: log.clone(),

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::output::Output;
 use super::sys;
+use super::sys::confine::{Step, confine};
 use crate::Error;
 use crate::log::JobLog;
 
@@ -33,6 +34,8 @@ pub struct Spec<'a> {
     pub environment: &'a [(&'a str, &'a str)],
     /// Where it works; removed with the worker.
     pub directory: TempDir,
+    /// What confines it, beside a session of its own.
+    pub confinement: Vec<Step>,
 }
 
 /// How a process ended.
@@ -112,6 +115,7 @@ impl Worker {
         command.current_dir(spec.directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::isolate(&mut command);
+        confine(&mut command, spec.confinement);
         let (sender, started) = mpsc::sync_channel(1);
         // The kernel kills a worker when the thread that started it ends, so that thread is the one that waits for it.
         thread::Builder::new()
@@ -177,6 +181,8 @@ fn watch(mut command: Command, started: &mpsc::SyncSender<std::io::Result<Starte
             return;
         }
     };
+    // With it goes what only the child needed.
+    drop(command);
     let pid = child.id();
     let life = Arc::new(Life { pid, end: Mutex::default(), ended: Condvar::new() });
     if let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
@@ -209,6 +215,7 @@ mod tests {
             arguments: &["-c", script],
             environment: &[("ONLY", "this")],
             directory: tempfile::tempdir().unwrap(),
+            confinement: Vec::new(),
         };
         (Worker::start(spec, &log, on_end).unwrap(), log)
     }
@@ -277,6 +284,7 @@ mod tests {
             arguments: &[],
             environment: &[],
             directory: tempfile::tempdir().unwrap(),
+            confinement: Vec::new(),
         };
         let log = Arc::new(JobLog::new(0));
         let error = Worker::start(spec, &log, || {}).unwrap_err();

@@ -1,5 +1,21 @@
 //! The system calls of process mode that the standard library has no safe form of: the state of a child between fork
-//! and exec, waiting without reaping, killing a process group. All of this folder's `unsafe` is here.
+//! and exec, waiting without reaping, killing a process group, answering a worker's system calls. All of process mode's
+//! `unsafe` is in this folder.
+
+#[cfg(target_os = "linux")]
+pub mod confine;
+#[cfg(not(target_os = "linux"))]
+pub mod confine {
+    //! There is nothing to take.
+
+    /// One step of confinement.
+    pub enum Step {}
+
+    /// Makes the child of `command` take the steps, in their order.
+    pub fn confine(_: &mut std::process::Command, _: Vec<Step>) {}
+}
+#[cfg(target_os = "linux")]
+pub mod notify;
 
 use std::io;
 use std::mem::MaybeUninit;

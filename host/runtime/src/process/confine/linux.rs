@@ -1,0 +1,102 @@
+//! The layers on Linux: tried out once on this kernel, and made ready for each worker.
+
+use std::fmt::Display;
+use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
+
+use super::{Bounds, LAYERS, calls, files, gate};
+use crate::Error;
+use crate::hardening::Hardening;
+use crate::process::sys::confine::{Step, try_out};
+
+/// Without core dumps a crash leaves no file in the worker's directory, or wherever the kernel is told to put it.
+const NO_CORE: (u32, u64) = (libc::RLIMIT_CORE as u32, 0);
+
+/// A worker writes no files, so that their size can be none, and locks no memory. 512 descriptors are for connections
+/// and for packages that keep data files open.
+const LIMITS: &[(u32, u64)] = &[
+    NO_CORE,
+    (libc::RLIMIT_FSIZE as u32, 0),
+    (libc::RLIMIT_NOFILE as u32, 512),
+    (libc::RLIMIT_MEMLOCK as u32, 0),
+    (libc::RLIMIT_MSGQUEUE as u32, 0),
+];
+
+/// What this kernel has of [`LAYERS`]. Tried out in a child of this process, once.
+pub fn available() -> [bool; LAYERS.len()] {
+    static AVAILABLE: OnceLock<[bool; LAYERS.len()]> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        try_all().unwrap_or_else(|error| {
+            tracing::warn!("it cannot be found out what confines a worker here: {error}");
+            [false; LAYERS.len()]
+        })
+    })
+}
+
+fn try_all() -> std::io::Result<[bool; LAYERS.len()]> {
+    let nothing = files::Needs { read: Vec::new(), run: &[], dial: None };
+    let (ruleset, allowed) = (files::ruleset(&nothing).ok().flatten(), calls::allowed(true));
+    let (has_files, has_calls) = (ruleset.is_some(), allowed.is_some());
+    let steps = vec![
+        Step::Descriptors,
+        Step::Privileges,
+        Step::Limits(LIMITS),
+        ruleset.map_or(Step::Limits(&[]), Step::Files),
+        Step::Gate(calls::gate(true), None),
+        Step::Calls(allowed.unwrap_or_default()),
+    ];
+    let taken = try_out(steps)?;
+    let mut available = [false; LAYERS.len()];
+    available.iter_mut().zip(taken).for_each(|(available, taken)| *available = taken);
+    let [_, _, _, files, gate, calls] = &mut available;
+    *files &= has_files;
+    *calls &= has_calls;
+    // Without the list of calls there are ways around the gate.
+    *gate &= *calls;
+    Ok(available)
+}
+
+/// The steps that put the layers around one worker.
+///
+/// # Errors
+/// [`Error::Internal`] if a layer that the kernel has cannot be made ready.
+pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
+    if bounds.hardening == Hardening::Off {
+        return Ok(vec![Step::Limits(std::slice::from_ref(&NO_CORE))]);
+    }
+    let fail = |what: &dyn Display| Error::internal(format!("a worker cannot be confined: {what}"));
+    let [descriptors, privileges, limits, files, gate, calls] = available();
+    let mut steps = Vec::new();
+    if descriptors {
+        steps.push(Step::Descriptors);
+    }
+    if privileges {
+        steps.push(Step::Privileges);
+    }
+    if limits {
+        steps.push(Step::Limits(LIMITS));
+    }
+    if files {
+        let own = bounds.interpreter.reads.iter().map(|path| path.as_path());
+        let needs = files::Needs {
+            read: bounds.read.iter().copied().chain(own).collect(),
+            run: &bounds.interpreter.runs,
+            dial: (!gate).then_some(bounds.socket),
+        };
+        let ruleset = files::ruleset(&needs).map_err(|error| fail(&error))?;
+        steps.push(Step::Files(ruleset.ok_or_else(|| fail(&"landlock is gone"))?));
+    }
+    if gate {
+        let (host, worker) = UnixStream::pair().map_err(|error| fail(&error))?;
+        host.set_nonblocking(true).map_err(|error| fail(&error))?;
+        gate::attend(host.into(), bounds.socket.to_owned(), bounds.link.clone())?;
+        steps.push(Step::Gate(calls::gate(true), Some(worker.into())));
+    } else if calls {
+        steps.push(Step::Calls(calls::gate(false)));
+    }
+    if calls {
+        let allowed = calls::allowed(bounds.memory_limited);
+        steps.push(Step::Calls(allowed.ok_or_else(|| fail(&"there is no filter for this processor"))?));
+    }
+    Ok(steps)
+}
