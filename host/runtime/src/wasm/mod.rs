@@ -2,14 +2,16 @@
 //!
 //! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
 //! all sandboxes of the process share), `hostcalls` (the few functions that a guest can call), `sandbox` (one instance
-//! and its calls), `state` (what the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system, environment, network or
-//! standard streams is reachable from here, and no byte that a guest wrote is trusted.
+//! and its calls), `stack` (what its code runs on), `state` (what the host keeps for it), `watch` (deadlines and
+//! cancellation). Nothing of the host's file system, environment, network or standard streams is reachable from here,
+//! and no byte that a guest wrote is trusted.
 
 mod compile;
 mod engine;
 mod hostcalls;
 mod sandbox;
 mod settings;
+mod stack;
 mod state;
 mod watch;
 

@@ -7,17 +7,14 @@ use std::sync::atomic::AtomicBool;
 use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 use super::engine::Engine;
-use super::settings;
 use super::state::State;
 use super::watch::Place;
+use super::{settings, stack};
 use crate::ExecutionMode;
 use crate::account::Account;
 use crate::error::{Error, Limit, Scope};
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
-
-/// Stack that is made for a call on a thread that has too little left.
-const NEW_STACK: usize = settings::NATIVE_STACK + (1 << 20);
 
 /// A live instance.
 pub struct Sandbox {
@@ -177,14 +174,22 @@ impl Executor for Sandbox {
             self.alive = true;
             return Err(error);
         }
-        let outcome = stacker::maybe_grow(settings::NATIVE_STACK, NEW_STACK, || self.exchange(request, read));
+        let outcome = stack::with(|| self.exchange(request, read));
         self.place.stop();
         match outcome {
-            Ok(outcome) => {
+            Ok(Ok(outcome)) => {
                 self.alive = self.store.data().memory_denied.is_none();
                 outcome
             }
-            Err(error) => Err(self.death(&error)),
+            Ok(Err(error)) => {
+                stack::release();
+                Err(self.death(&error))
+            }
+            // Nothing has run.
+            Err(error) => {
+                self.alive = true;
+                Err(error)
+            }
         }
     }
 

@@ -15,12 +15,13 @@ pub const MAX_MEMORY: u64 = (4 << 30) - (64 << 10);
 /// of which x86-64 has 128 TiB.
 pub const SANDBOXES: u32 = 10_000;
 
-/// Stack of the guest's compiled code. From 2 MiB on CPython's own recursion checks fire first, so that deep recursion
-/// is a `RecursionError` and not a trap.
-pub const WASM_STACK: usize = 2 << 20;
+/// Stack of the guest's compiled code. CPython counts only the stack that it keeps in its own memory (1 MiB); with this
+/// much for the rest, its own recursion checks fire first, so that deep recursion through C code (JSON, `repr`,
+/// pickles, comparisons) is a `RecursionError` and not the end of the sandbox.
+pub const WASM_STACK: usize = 32 << 20;
 
-/// Native stack that a call must find: the guest's and room for wasmtime and our host functions beside it. wasmtime
-/// checks only its own limit: without the room, the host's frames beyond it would overflow and kill the process.
+/// Native stack of a call: the guest's and room for wasmtime and our host functions beside it. wasmtime checks only its
+/// own limit: without the room, the host's frames beyond it would overflow and kill the process.
 pub const NATIVE_STACK: usize = WASM_STACK + (2 << 20);
 
 /// Entries of the module's one table, with room for images built with other options.
@@ -54,7 +55,8 @@ fn config(sandboxes: u32) -> Config {
     config.compiler_inlining(Inlining::No);
     // Calls are synchronous, on threads whose stack we know. Fibers are not used, so their machinery is off.
     config.concurrency_support(false);
-    config.max_wasm_stack(WASM_STACK);
+    // The second one is for fibers, which are not used, but must not be the smaller.
+    config.max_wasm_stack(WASM_STACK).async_stack_size(NATIVE_STACK);
     // Deadlines and cancellation come from polls in the image itself, at a tenth of the price of epochs: see `watch`.
     // The flags that they poll are the module's second memory.
     config.epoch_interruption(false).wasm_multi_memory(true);
