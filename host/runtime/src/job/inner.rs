@@ -80,7 +80,7 @@ impl JobInner {
         executor
             .request(load, context, &mut |reply| loaded(reply))
             .map_err(|error| self.complete(error, executor.as_ref()))?;
-        Ok(Slot { executor, _place: place, _memory: memory, bound: 0, buffer: Vec::new() })
+        Ok(Slot { executor, _place: place, _memory: memory, bound: 0, broken: false, buffer: Vec::new() })
     }
 
     /// Lends a slot that has loaded the source and follows every binding.
@@ -104,11 +104,12 @@ impl JobInner {
             options.cancel.as_ref().map(|_| &cancelled as &dyn Fn() -> Option<Error>),
             // A start has a deadline of its own: it may take longer than the call.
             || self.start_slot(&self.context(options), |reply| protocol::read_text(reply).map(drop)),
-            |slot| slot.executor.is_alive(),
+            Slot::is_usable,
             |slot| {
                 let context = self.context(options);
                 let result = self.follow(slot, &context).and_then(|()| run(slot, &context));
                 self.counters.peak_memory.fetch_max(slot.executor.peak_memory(), Ordering::Relaxed);
+                slot.broken |= matches!(result, Err(Error::Internal(_)));
                 result.map_err(|error| self.complete(error, slot.executor.as_ref()))
             },
         )

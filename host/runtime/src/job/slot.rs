@@ -12,11 +12,18 @@ pub(super) struct Slot {
     pub _place: ExecutorCharge,
     pub _memory: MemoryCharge,
     pub bound: usize,
+    /// Whether the harness has answered nonsense: the job's code may have tampered with it.
+    pub broken: bool,
     /// The request buffer, kept between calls.
     pub buffer: Vec<u8>,
 }
 
 impl Slot {
+    /// Whether the slot can take another call.
+    pub fn is_usable(&self) -> bool {
+        !self.broken && self.executor.is_alive()
+    }
+
     /// Sends the BIND request that is next for this harness, and checks that the harness counts as the job does.
     pub fn bind(&mut self, request: &[u8], context: &CallContext<'_>) -> Result<(), Error> {
         let mut handle = -1;
