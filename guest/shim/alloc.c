@@ -11,9 +11,6 @@
 
 #include "guest.h"
 
-FROM("libc.so", "memcpy") void *libc_memcpy(void *to, const void *from, size_t size);
-FROM("libc.so", "dlmalloc") void *libc_malloc(size_t size);
-FROM("libc.so", "dlfree") void libc_free(void *block);
 FROM("libc.so", "calloc") void *libc_calloc(size_t count, size_t size);
 FROM("libc.so", "realloc") void *libc_realloc(void *block, size_t size);
 FROM("libc.so", "posix_memalign") int libc_memalign(void **block, size_t alignment, size_t size);

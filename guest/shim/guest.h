@@ -13,3 +13,9 @@
 #define INLINE static inline __attribute__((always_inline))
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+FROM("libc.so", "memcpy") void *libc_memcpy(void *to, const void *from, size_t size);
+FROM("libc.so", "dlmalloc") void *libc_malloc(size_t size);
+FROM("libc.so", "dlfree") void libc_free(void *block);
+
+#define PYTHON "libpython3.14.so"

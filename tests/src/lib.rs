@@ -4,3 +4,4 @@ pub mod arrays;
 pub mod cases;
 pub mod columns;
 pub mod runner;
+pub mod ways;

@@ -23,8 +23,18 @@ fn wasm() {
 }
 
 #[test]
+fn wasm_by_frames() {
+    cloister::wasm::with_frames_only(|| run(ExecutionMode::Wasm));
+}
+
+#[test]
 fn thread() {
     run(ExecutionMode::Thread);
+}
+
+#[test]
+fn thread_by_frames() {
+    cloister::thread::with_frames_only(|| run(ExecutionMode::Thread));
 }
 
 #[test]

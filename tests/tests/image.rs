@@ -410,6 +410,17 @@ fn the_image_allocates_like_the_component() {
 }
 
 #[test]
+fn the_layouts_of_objects_that_the_shim_reads_are_those_of_this_interpreter() {
+    on_large_stack(|| {
+        let (engine, module) = flat();
+        let mut store = Store::new(engine, Host::default());
+        let instance = linker(engine, module).unwrap().instantiate(&mut store, module).unwrap();
+        let hold = instance.get_typed_func::<(), u32>(&mut store, "layouts_hold").unwrap();
+        assert_eq!(hold.call(&mut store, ()).unwrap(), 1, "the column loop would only take the slow ways");
+    });
+}
+
+#[test]
 fn memory_of_many_small_objects_serves_a_large_one_later() {
     on_large_stack(|| {
         let mut flat = Flat::new();

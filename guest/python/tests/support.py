@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from cloister._harness import Harness
 
-EVAL, LOAD, BIND, FILES, CLOSE, EXPLAIN = range(6)
+EVAL, LOAD, BIND, FILES, CLOSE, EXPLAIN, NATIVE = range(7)
 
 
 def t(name: str, **more: Any) -> Dict[str, Any]:

@@ -16,6 +16,8 @@ const BIND: i64 = 2;
 const FILES: i64 = 3;
 const CLOSE: i64 = 4;
 const EXPLAIN: i64 = 5;
+#[cfg(feature = "wasm")]
+const NATIVE: i64 = 6;
 
 /// Caps on guest text in errors, in bytes.
 const MESSAGE_CAP: usize = 8 << 10;
@@ -73,6 +75,30 @@ pub(crate) fn explain(binding: &Binding) -> Vec<u8> {
     out.int(EXPLAIN);
     out.int(binding.handle);
     out.into_bytes()
+}
+
+/// Asks for the addresses that a sandbox's column loop needs of a binding: they mean something in that sandbox only.
+#[cfg(feature = "wasm")]
+pub(crate) fn native(binding: &Binding) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.tuple(2);
+    out.int(NATIVE);
+    out.int(binding.handle);
+    out.into_bytes()
+}
+
+/// Reads the reply to [`native`]: as many words as `N`.
+#[cfg(feature = "wasm")]
+pub(crate) fn read_native<const N: usize>(bytes: &[u8]) -> Result<[u32; N], Error> {
+    let mut reader = payload(bytes)?;
+    let mut words = [0; N];
+    if reader.tuple().map_err(malformed)? != N {
+        return Err(malformed("another number of addresses"));
+    }
+    for word in &mut words {
+        *word = u32::try_from(reader.int().map_err(malformed)?).map_err(malformed)?;
+    }
+    Ok(words)
 }
 
 /// Writes an EVAL request into `buffer`, which is cleared first and keeps its capacity.

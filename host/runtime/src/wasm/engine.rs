@@ -28,6 +28,8 @@ pub struct Exports {
     pub realloc: ModuleExport,
     pub free: ModuleExport,
     pub host_realloc: ModuleExport,
+    pub columns_run: ModuleExport,
+    pub columns_release: ModuleExport,
 }
 
 impl Engine {
@@ -87,6 +89,8 @@ impl Exports {
             realloc: export("cabi_realloc")?,
             free: export("free")?,
             host_realloc: export("host_realloc")?,
+            columns_run: export("columns_run")?,
+            columns_release: export("columns_release")?,
         })
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
 //! all sandboxes of the process share), `hostcalls` (the few functions that a guest can call), `sandbox` (one instance
-//! and its calls), `stack` (what its code runs on), `state` (what the host keeps for it), `watch` (deadlines and
-//! cancellation). Nothing of the host's file system, environment, network or standard streams is reachable from here,
-//! and no byte that a guest wrote is trusted.
+//! and its calls), `columns` (bundles of simple columns without a frame), `stack` (what its code runs on), `state` (what
+//! the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system, environment, network
+//! or standard streams is reachable from here, and no byte that a guest wrote is trusted.
 
+mod columns;
 mod compile;
 mod engine;
 mod hostcalls;
@@ -15,6 +16,7 @@ mod stack;
 mod state;
 mod watch;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,7 +78,7 @@ impl BareSandbox {
         let engine = Engine::shared(&|_| {})?;
         let account = Account::of_tenant("none", &TenantLimits::default());
         let log = Arc::new(JobLog::new(0));
-        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, Arc::default(), account).map(BareSandbox)
+        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, Arc::default(), account, None).map(BareSandbox)
     }
 }
 
@@ -131,19 +133,35 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             engine.least_memory().div_ceil(1 << 20)
         ));
     }
-    Ok(Box::new(WasmFactory { engine, memory, log: log.clone() }))
+    let columns = (!FRAMES_ONLY.get()).then_some(options.limits.result);
+    Ok(Box::new(WasmFactory { engine, memory, log: log.clone(), columns }))
 }
 
 struct WasmFactory {
     engine: Arc<Engine>,
     memory: u64,
     log: Arc<JobLog>,
+    /// See [`sandbox::Sandbox::new`].
+    columns: Option<usize>,
+}
+
+thread_local! {
+    static FRAMES_ONLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Jobs that `run` starts send every bundle in a frame: for tests that compare the two ways.
+#[doc(hidden)]
+pub fn with_frames_only<R>(run: impl FnOnce() -> R) -> R {
+    let before = FRAMES_ONLY.replace(true);
+    let result = run();
+    FRAMES_ONLY.set(before);
+    result
 }
 
 impl Factory for WasmFactory {
     fn start(&self, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
         let (log, cancelled, account) = (self.log.clone(), context.cancelled.clone(), context.account.clone());
-        Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, log, cancelled, account)?))
+        Ok(Box::new(sandbox::Sandbox::new(&self.engine, self.memory, log, cancelled, account, self.columns)?))
     }
 
     fn cancel(&self) {

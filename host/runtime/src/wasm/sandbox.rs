@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::array::ArrayRef;
 use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
+use super::columns::{Columns, Guest};
 use super::engine::Engine;
 use super::state::State;
 use super::watch::Place;
@@ -14,7 +16,9 @@ use crate::ExecutionMode;
 use crate::account::Account;
 use crate::error::{Error, Limit, Scope};
 use crate::executor::{CallContext, Executor, ReadReply};
+use crate::function::{Argument, Binding};
 use crate::log::JobLog;
+use crate::protocol;
 
 /// A live instance.
 pub struct Sandbox {
@@ -26,16 +30,20 @@ pub struct Sandbox {
     post_handle: TypedFunc<u32, ()>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     free: TypedFunc<u32, ()>,
+    /// None: every bundle goes in a frame.
+    columns: Option<Columns>,
     alive: bool,
 }
 
 impl Sandbox {
+    /// `columns`: the most bytes of a result that the column loop gives; none to do without that loop.
     pub fn new(
         engine: &Engine,
         memory_limit: u64,
         log: Arc<JobLog>,
         cancelled: Arc<AtomicBool>,
         account: Arc<Account>,
+        columns: Option<usize>,
     ) -> Result<Sandbox, Error> {
         let state = State::new(memory_limit, log, cancelled.clone(), account);
         let mut store = Store::new(&engine.engine, state);
@@ -63,12 +71,20 @@ impl Sandbox {
         let realloc = function(&mut store, &instance, &exports.realloc)?;
         let free = function(&mut store, &instance, &exports.free)?;
         let host_realloc = function(&mut store, &instance, &exports.host_realloc)?;
+        let columns = match columns {
+            Some(reply_limit) => {
+                let run = function(&mut store, &instance, &exports.columns_run)?;
+                let release = function(&mut store, &instance, &exports.columns_release)?;
+                Some(Columns::new(run, release, reply_limit))
+            }
+            None => None,
+        };
         let size = memory.data_size(&store) as u64;
         let state = store.data_mut();
         state.memory = Some(memory);
         state.realloc = Some(host_realloc);
         state.memory_peak = size;
-        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, free, alive: true })
+        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, free, columns, alive: true })
     }
 
     /// One request and its reply. Every `?` on a wasmtime error means that the instance is dead.
@@ -157,8 +173,13 @@ fn function<P: WasmParams, R: WasmResults>(
         .map_err(|error| Error::internal(format!("an export of the image has another type: {error:#}")))
 }
 
-impl Executor for Sandbox {
-    fn request(&mut self, request: &[u8], context: &CallContext<'_>, read: ReadReply<'_>) -> Result<(), Error> {
+impl Sandbox {
+    /// Runs `run` as a call: watched, on a stack that is large enough. Its outer error means that the instance is dead.
+    fn call<R>(
+        &mut self,
+        context: &CallContext<'_>,
+        run: impl FnOnce(&mut Self) -> wasmtime::Result<Result<R, Error>>,
+    ) -> Result<R, Error> {
         if !self.alive {
             return Err(Error::internal("a dead sandbox was called"));
         }
@@ -174,7 +195,7 @@ impl Executor for Sandbox {
             self.alive = true;
             return Err(error);
         }
-        let outcome = stack::with(|| self.exchange(request, read));
+        let outcome = stack::with(|| run(self));
         self.place.stop();
         match outcome {
             Ok(Ok(outcome)) => {
@@ -191,6 +212,37 @@ impl Executor for Sandbox {
                 Err(error)
             }
         }
+    }
+}
+
+impl Executor for Sandbox {
+    fn request(&mut self, request: &[u8], context: &CallContext<'_>, read: ReadReply<'_>) -> Result<(), Error> {
+        self.call(context, |this| this.exchange(request, read))
+    }
+
+    fn evaluate(
+        &mut self,
+        binding: &Binding,
+        arguments: &[Argument],
+        rows: usize,
+        context: &CallContext<'_>,
+    ) -> Option<Result<ArrayRef, Error>> {
+        let mut columns = self.columns.take()?;
+        let result = columns.plan(binding, arguments, rows).map(|plan| {
+            self.call(context, |this| {
+                if !columns.knows(binding) {
+                    let request = protocol::native(binding);
+                    if let Err(error) = this.exchange(&request, &mut |reply| columns.learn(binding, reply))? {
+                        return Ok(Err(error));
+                    }
+                }
+                let Sandbox { store, memory, realloc, free, .. } = this;
+                let mut guest = Guest { store, memory: *memory, realloc, free };
+                columns.evaluate(&mut guest, binding, arguments, &plan)
+            })
+        });
+        self.columns = Some(columns);
+        result
     }
 
     fn is_alive(&self) -> bool {
