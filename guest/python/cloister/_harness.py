@@ -14,7 +14,7 @@ from importlib import invalidate_caches
 from marshal import dumps as _dumps
 from marshal import loads as _loads
 from types import FunctionType
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
 
 from . import _output
 from ._call import Bound
@@ -25,7 +25,7 @@ from .convert import Codec, codec
 from .errors import Failure, Sources, encode, from_exception, problem
 from .functions import FunctionContext
 
-__all__ = ["Harness"]
+__all__ = ["Harness", "Renewal"]
 
 _from_json, _to_json = json.loads, json.dumps
 _isinstance, _len, _type = isinstance, len, type
@@ -43,13 +43,24 @@ _KINDS = {
 }
 
 
+class Renewal(Protocol):
+    """What must not be equal in two copies of one sandbox: where its randomness comes from."""
+
+    def is_due(self) -> bool:
+        """Whether a copy made now would have anything to renew."""
+
+    def renew(self, fork: bool) -> None:
+        """Renew it. `fork`: also what the code has seeded on purpose."""
+
+
 class Harness:
     """Answers the requests of one executor. `handle` never raises, whatever user code does."""
 
-    def __init__(self, owns_output: bool = sys.platform == "wasi") -> None:
+    def __init__(self, owns_output: bool = sys.platform == "wasi", renewal: Optional[Renewal] = None) -> None:
         """`owns_output`: the process is this job's alone. Its standard output is set up at the first LOAD and flushed,
-        and its files are modules for everyone; otherwise neither.
+        and its files are modules for everyone; otherwise neither. `renewal`: where this harness can be copied.
         """
+        self._renewal = renewal
         self._alone = owns_output
         self._owns_output = owns_output
         self._written: List[Any] = []
@@ -192,6 +203,14 @@ class Harness:
                 self._sources.add(path, content)
         return 0, None
 
+    def _copying(self) -> Tuple[Any, ...]:
+        return 0, int(self._renewal is not None and self._renewal.is_due())
+
+    def _renew(self, fork: int) -> Tuple[Any, ...]:
+        if self._renewal is not None:
+            self._renewal.renew(fork != 0)
+        return 0, None
+
     def _close(self) -> Tuple[Any, ...]:
         first: Optional[Dict[str, Any]] = None
         for function in self._functions.values():
@@ -274,7 +293,17 @@ def _object(text: str) -> Dict[str, Any]:
 
 
 # What follows the number of the operation.
-_SHAPES: Dict[int, List[type]] = {0: [int, int, tuple], 1: [str, str, str], 2: [str], 3: [dict], 4: [], 5: [int], 6: [int]}
+_SHAPES: Dict[int, List[type]] = {
+    0: [int, int, tuple],
+    1: [str, str, str],
+    2: [str],
+    3: [dict],
+    4: [],
+    5: [int],
+    6: [int],
+    7: [],
+    8: [int],
+}
 # By the number of the operation; 0 is EVAL, which `handle` does itself.
 _OPERATIONS: Dict[Any, Callable[..., Tuple[Any, ...]]] = {
     1: Harness._load,
@@ -283,4 +312,6 @@ _OPERATIONS: Dict[Any, Callable[..., Tuple[Any, ...]]] = {
     4: lambda self: self._close(),
     5: Harness._explain,
     6: Harness._native,
+    7: lambda self: self._copying(),
+    8: Harness._renew,
 }

@@ -48,15 +48,15 @@ def _prepare() -> Harness:
     preload.preload()
     importer.discard_imported()
     Zones(os.path.join(here, "zones.bin")).install()
-    fresh_random.install()
+    renewal = fresh_random.install()
     # The C library emulates processor time as the time since its own start, which was during the build.
     time.process_time = time.perf_counter
     time.process_time_ns = time.perf_counter_ns
     with open(os.path.join(here, "python-version"), "w", encoding="ascii") as file:
         file.write(".".join(str(part) for part in sys.version_info[:3]))
     _forget_the_build()
-    warm_up.warm_up(Harness(owns_output=False))
-    return Harness()
+    warm_up.warm_up(Harness(owns_output=False, renewal=renewal))
+    return Harness(renewal=renewal)
 
 
 def _settle() -> None:

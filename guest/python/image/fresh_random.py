@@ -1,21 +1,76 @@
-"""Makes every sandbox seed `random` for itself.
+"""Makes every sandbox seed `random` for itself, and every copy of a sandbox anew.
 
 The generator behind `random.random()` and its siblings is part of the image; left alone, all sandboxes would draw the
 same numbers. Seeding asks the host ten times for randomness, too much for sandboxes that never draw any, so the
 functions of the generator are taken out of the module and come back, seeded, when the first of them is asked for.
+
+`os.urandom`, and with it `secrets` and `uuid.uuid4`, asks the host each time and needs nothing of this.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import random
 import sys
 import threading
+import uuid
 from typing import Any
 
 _lock = threading.Lock()
 
 
-def install() -> None:
+class FreshRandom:
+    """The generator's functions while they are out of the module, and what is known of its seed."""
+
+    def __init__(self, generator: random.Random, hidden: dict[str, Any]) -> None:
+        self._generator = generator
+        self._hidden = hidden
+        self._in_use = False
+        self._seeded_on_purpose = False
+        hidden["seed"] = self._noting(generator.seed)
+        hidden["setstate"] = self._noting(generator.setstate)
+
+    def _noting(self, function: Any) -> Any:
+        """`random.seed` or `random.setstate`: a seed of the code's own makes the sequence one that it relies on."""
+
+        @functools.wraps(function)
+        def noting(*args: Any, **kwargs: Any) -> None:
+            function(*args, **kwargs)
+            given = args[0] if args else kwargs.get("a", kwargs.get("state"))
+            self._seeded_on_purpose = given is not None
+
+        return noting
+
+    def bring_back(self, name: str) -> Any:
+        """The module's `__getattr__` until one of the functions is used (PEP 562)."""
+        if name not in self._hidden:
+            raise AttributeError(f"module 'random' has no attribute {name!r}")
+        with _lock:
+            if name not in vars(random):
+                self._generator.seed()
+                self._in_use = True
+                vars(random).update(self._hidden)
+                vars(random).pop("__getattr__", None)
+        return self._hidden[name]
+
+    def is_due(self) -> bool:
+        """Whether a copy of the sandbox made now would draw numbers that its origin draws too."""
+        return self._in_use or uuid._node is not None or uuid._last_timestamp_v7 is not None
+
+    def renew(self, fork: bool) -> None:
+        """Seed anew, as `os.fork` would in a child. A sequence that the code has seeded itself goes on in a copy that
+        replaces or joins the origin, and is renewed in a `fork`. Generators that the code made are its own business.
+        """
+        if self._in_use and (fork or not self._seeded_on_purpose):
+            self._generator.seed(int.from_bytes(os.urandom(32), "little"))
+            self._seeded_on_purpose = False
+        # uuid1 and uuid7 tell sandboxes apart by these.
+        uuid._node = None
+        uuid._last_timestamp_v7 = None
+
+
+def install() -> FreshRandom:
     """Take the generator out of `random`.
 
     Raises:
@@ -31,18 +86,8 @@ def install() -> None:
         for name, value in list(vars(module).items()):
             if module is not random and getattr(value, "__self__", None) is generator:
                 raise RuntimeError(f"{module.__name__}.{name} draws from a generator with a seed of the image")
-
-    def bring_back(name: str) -> Any:
-        """The module's `__getattr__` until one of the functions is used (PEP 562)."""
-        if name not in hidden:
-            raise AttributeError(f"module 'random' has no attribute {name!r}")
-        with _lock:
-            if name not in vars(random):
-                generator.seed()
-                vars(random).update(hidden)
-                vars(random).pop("__getattr__", None)
-        return hidden[name]
-
+    fresh = FreshRandom(generator, hidden)
     for name in hidden:
         delattr(random, name)
-    vars(random)["__getattr__"] = bring_back
+    vars(random)["__getattr__"] = fresh.bring_back
+    return fresh

@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Limit};
 use crate::function::{Argument, Binding};
+use crate::log::JobLog;
 
 /// What holds for one call.
 #[derive(Debug, Clone, Copy)]
@@ -75,4 +76,23 @@ pub(crate) trait Executor: Send {
     fn denied_memory(&self) -> Option<Limit> {
         None
     }
+
+    /// Whether [`Self::snapshot`] can be asked for.
+    fn can_be_copied(&self) -> bool {
+        false
+    }
+
+    /// The harness's whole state at this moment, to start others from.
+    fn snapshot(&mut self) -> Result<Arc<dyn Snapshot>, Error> {
+        Err(Error::internal("a copy of a harness that cannot be copied"))
+    }
+}
+
+/// A harness at one moment between two requests. Does not change when the harness goes on or ends.
+pub(crate) trait Snapshot: Send + Sync {
+    /// A harness with this state, which belongs to the job of `log` and `context`.
+    fn start(&self, log: &Arc<JobLog>, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error>;
+
+    /// Memory that the snapshot holds, in bytes.
+    fn bytes(&self) -> u64;
 }

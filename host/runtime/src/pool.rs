@@ -31,6 +31,11 @@ impl<T> Pool<T> {
         Pool { state: Mutex::new(state), freed: Condvar::new(), capacity: capacity.max(1) }
     }
 
+    /// How many values there may be.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,6 +18,8 @@ const CLOSE: i64 = 4;
 const EXPLAIN: i64 = 5;
 #[cfg(feature = "wasm")]
 const NATIVE: i64 = 6;
+const COPYING: i64 = 7;
+const RENEW: i64 = 8;
 
 /// Caps on guest text in errors, in bytes.
 const MESSAGE_CAP: usize = 8 << 10;
@@ -101,6 +103,24 @@ pub(crate) fn read_native<const N: usize>(bytes: &[u8]) -> Result<[u32; N], Erro
     Ok(words)
 }
 
+/// Asks a harness that is about to be copied whether its copies have anything to renew. The reply is an int.
+pub(crate) fn copying() -> Vec<u8> {
+    let mut out = Writer::new();
+    out.tuple(1);
+    out.int(COPYING);
+    out.into_bytes()
+}
+
+/// Tells a copy to renew what must not be equal in two harnesses. `fork`: the copy leads a life of its own, so even
+/// what the code seeded on purpose is renewed.
+pub(crate) fn renew(fork: bool) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.tuple(2);
+    out.int(RENEW);
+    out.int(i64::from(fork));
+    out.into_bytes()
+}
+
 /// Writes an EVAL request into `buffer`, which is cleared first and keeps its capacity.
 pub(crate) fn eval(buffer: &mut Vec<u8>, binding: &Binding, arguments: &[Argument], rows: usize) -> Result<(), Error> {
     buffer.clear();
@@ -167,12 +187,12 @@ pub(crate) fn read_text(bytes: &[u8]) -> Result<String, Error> {
     reader.str().map(str::to_owned).map_err(malformed)
 }
 
-/// Reads a reply whose payload is an int (BIND).
+/// Reads a reply whose payload is an int (BIND, COPYING).
 pub(crate) fn read_int(bytes: &[u8]) -> Result<i64, Error> {
     payload(bytes)?.int().map_err(malformed)
 }
 
-/// Reads a reply whose payload does not matter (FILES, CLOSE).
+/// Reads a reply whose payload does not matter (FILES, CLOSE, RENEW).
 pub(crate) fn read_done(bytes: &[u8]) -> Result<(), Error> {
     payload(bytes).map(drop)
 }

@@ -23,8 +23,8 @@ pub(crate) trait Factory: Send + Sync {
 }
 
 /// The factory of the job's mode.
-pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
-    match options.mode {
+pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Arc<dyn Factory>, Error> {
+    let factory = match options.mode {
         #[cfg(feature = "process")]
         ExecutionMode::Process => crate::process::factory(options, log, account),
         #[cfg(feature = "thread")]
@@ -33,7 +33,8 @@ pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         ExecutionMode::Wasm => crate::wasm::factory(options, log, account),
         #[allow(unreachable_patterns, reason = "which arms there are depends on the features")]
         mode => Err(not_compiled_in(mode)),
-    }
+    };
+    factory.map(Arc::from)
 }
 
 /// The error for a mode whose cargo feature is off.

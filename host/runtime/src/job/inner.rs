@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Factory;
+use super::copy::Copies;
 use super::slot::Slot;
 use super::stats::Counters;
 use crate::account::{Account, MemoryCharge};
@@ -22,10 +23,12 @@ use crate::{Error, ExecutionMode, Limit, Limits};
 pub(crate) struct JobInner {
     pub(super) mode: ExecutionMode,
     pub(super) limits: Limits,
-    pub(super) factory: Box<dyn Factory>,
+    pub(super) factory: Arc<dyn Factory>,
     pub(super) pool: Pool<Slot>,
     /// The requests that bring a new harness to the job's state before any binding: files, then the source.
     pub(super) setup: Vec<Vec<u8>>,
+    /// What further executors start from, once there is something.
+    pub(super) copies: Copies,
     /// The BIND requests in order of their handles.
     pub(super) binds: Mutex<Vec<Arc<Vec<u8>>>>,
     pub(super) log: Arc<JobLog>,
@@ -69,10 +72,18 @@ impl JobInner {
     ) -> Result<Slot, Error> {
         let place = self.account.executor()?;
         let memory = self.account.hold(self.factory.memory_in_advance())?;
-        self.counters.executors.fetch_add(1, Ordering::Relaxed);
+        let executors = self.counters.executors.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(origin) = self.copies.newest() {
+            let executor = origin.start(&self.log, context)?;
+            return Ok(Slot::new(executor, place, memory, origin.bound()));
+        }
+        if executors > 1 {
+            self.copies.want();
+        }
         let mut executor = self.factory.start(context)?;
         // A deadline is for the user's code: what starting took is not taken from it. Nor is the load the call's.
         let context = &CallContext { token: context.token, ..self.context(CallOptions::NONE) };
+        let started = Instant::now();
         let (load, files) = self.setup.split_last().ok_or_else(|| Error::internal("a job without a source"))?;
         for request in files {
             executor.request(request, context, &mut |reply| protocol::read_done(reply))?;
@@ -80,11 +91,12 @@ impl JobInner {
         executor
             .request(load, context, &mut |reply| loaded(reply))
             .map_err(|error| self.complete(error, executor.as_ref()))?;
-        Ok(Slot { executor, _place: place, _memory: memory, bound: 0, broken: false, buffer: Vec::new() })
+        self.copies.loaded_in(started.elapsed());
+        Ok(Slot::new(executor, place, memory, 0))
     }
 
     /// Lends a slot that has loaded the source and follows every binding.
-    fn with_slot<R>(
+    pub(super) fn with_slot<R>(
         &self,
         options: &CallOptions,
         run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>,
@@ -183,6 +195,11 @@ impl JobInner {
         arguments: &[Argument],
         rows: usize,
     ) -> Result<Evaluated, Error> {
+        if slot.pristine {
+            self.copies.keep(slot, context);
+            slot.pristine = false;
+        }
+        slot.copied = None;
         if binding.on_error == OnError::Fail
             && let Some(result) = slot.executor.evaluate(binding, arguments, rows, context)
         {

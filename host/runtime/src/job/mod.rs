@@ -1,7 +1,9 @@
 //! A job: the unit of isolation. One tenant's source, files, limits and mode, and the pool of executors that run it.
 //! Never shares an executor, a harness or a log with another job.
 
+mod copy;
 mod factory;
+mod fork;
 mod inner;
 mod options;
 mod slot;
@@ -72,6 +74,7 @@ impl Job {
             factory,
             pool: Pool::new(options.parallelism),
             setup,
+            copies: copy::Copies::new(options.parallelism),
             binds: Default::default(),
             log,
             cancelled: Arc::default(),
@@ -91,7 +94,10 @@ impl Job {
                 })
             },
             |slot| slot.executor.is_alive(),
-            |_| Ok(()),
+            |slot| {
+                inner.copies.keep(slot, &context);
+                Ok(())
+            },
         )?;
         Ok(Job { inner, functions: Arc::new(functions), refusal: None })
     }

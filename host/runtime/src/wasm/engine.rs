@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{InstancePre, Module, ModuleExport};
 
+use super::memory::{Base, Image, Memories};
 use super::state::State;
 use super::watch::Watch;
 use super::{compile, hostcalls, settings};
@@ -16,7 +17,9 @@ pub struct Engine {
     pub instance: InstancePre<State>,
     pub exports: Exports,
     pub watch: &'static Watch,
-    least_memory: u64,
+    pub memories: Arc<Memories>,
+    /// What a sandbox starts as that has nothing loaded.
+    pub base: Arc<Image>,
 }
 
 /// The module's exports, looked up once: by index, instantiation does not hash names.
@@ -49,30 +52,32 @@ impl Engine {
     }
 
     fn new(progress: &dyn Fn(&str)) -> Result<Engine, Error> {
-        let engine = settings::engine()?;
-        let module = compile::module(&engine, progress)?;
-        Engine::of(engine, &module)
+        let memories = Arc::new(Memories::default());
+        let engine = settings::engine(memories.clone())?;
+        let (module, base) = compile::module(&engine, progress)?;
+        Engine::of(engine, memories, &module, base)
     }
 
-    /// An engine of its own for `module`, which must have the image's imports and exports.
-    pub fn of(engine: wasmtime::Engine, module: &Module) -> Result<Engine, Error> {
+    /// An engine of its own for `module`, which must have the image's imports and exports and no data: its memory
+    /// starts as `base`.
+    pub fn of(
+        engine: wasmtime::Engine,
+        memories: Arc<Memories>,
+        module: &Module,
+        base: Arc<Base>,
+    ) -> Result<Engine, Error> {
         let instance = hostcalls::linker(&engine, module)
             .and_then(|linker| linker.instantiate_pre(module))
             .map_err(|error| Error::internal(format!("the image does not link: {error:#}")))?;
         let exports = Exports::of(module)?;
-        let least_memory = module
-            .exports()
-            .filter_map(|export| export.ty().memory().map(|memory| memory.minimum() * (64 << 10)))
-            .max()
-            .unwrap_or(0);
         let watch = Watch::shared()
             .map_err(|error| Error::internal(format!("no thread for the watch over sandboxes: {error}")))?;
-        Ok(Engine { engine, instance, exports, watch, least_memory })
+        Ok(Engine { engine, instance, exports, watch, memories, base: Image::of(base) })
     }
 
     /// The size of the image's memory: no sandbox can do with less.
     pub fn least_memory(&self) -> u64 {
-        self.least_memory
+        self.base.length() as u64
     }
 }
 

@@ -1,19 +1,25 @@
 //! Wasm mode: CPython for WASI as one flattened core module inside wasmtime, a sandbox of its own for each executor.
 //!
 //! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
-//! all sandboxes of the process share), `hostcalls` (the few functions that a guest can call), `sandbox` (one instance
-//! and its calls), `columns` (bundles of simple columns without a frame), `stack` (what its code runs on), `state` (what
-//! the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system, environment, network
-//! or standard streams is reachable from here, and no byte that a guest wrote is trusted.
+//! all sandboxes of the process share), `split` (code and memory of the image apart), `memory` (the memories of
+//! sandboxes and the images that they start from), `hostcalls` (the few functions that a guest can call), `sandbox` (one
+//! instance and its calls), `columns` (bundles of simple columns without a frame), `stack` (what its code runs on),
+//! `state` (what the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system,
+//! environment, network or standard streams is reachable from here, and no byte that a guest wrote is trusted.
 
+mod bare;
 mod columns;
 mod compile;
 mod engine;
 mod hostcalls;
+mod memory;
 mod sandbox;
 mod settings;
+mod split;
 mod stack;
 mod state;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::cell::Cell;
@@ -25,10 +31,11 @@ use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, Limits, ModeReport, TenantLimits};
+use crate::{Error, ExecutionMode, Limits, ModeReport};
 
 use engine::Engine;
 
+pub use bare::{BareImage, BareSandbox, OtherImage};
 pub use settings::{MAX_MEMORY, SANDBOXES, WASM_STACK as STACK};
 
 /// The version of the wasmtime that this library is built with.
@@ -48,7 +55,7 @@ pub fn prepare(progress: &dyn Fn(&str)) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Missing`] when there is no cache directory.
 pub fn compiled_image() -> Result<PathBuf, Error> {
-    compile::place(&settings::engine()?)
+    compile::place(&settings::engine(Arc::default())?)
 }
 
 /// What wasm mode needs: a cache directory, and address space.
@@ -65,44 +72,6 @@ pub(crate) fn report() -> ModeReport {
         Err(error) => report.problems.push(error),
     }
     report
-}
-
-/// A sandbox without a job: for benches of instantiation and memory.
-#[doc(hidden)]
-pub struct BareSandbox(#[allow(dead_code, reason = "held for its drop")] sandbox::Sandbox);
-
-#[doc(hidden)]
-impl BareSandbox {
-    /// Instantiates the image, with nothing loaded.
-    pub fn new() -> Result<Self, Error> {
-        let engine = Engine::shared(&|_| {})?;
-        let account = Account::of_tenant("none", &TenantLimits::default());
-        let log = Arc::new(JobLog::new(0));
-        sandbox::Sandbox::new(&engine, Limits::DEFAULT_WASM_MEMORY, log, Arc::default(), account, None).map(BareSandbox)
-    }
-}
-
-/// An image other than the embedded one, for benches that compare builds of it.
-#[doc(hidden)]
-#[derive(Clone)]
-pub struct OtherImage(Arc<Engine>);
-
-#[doc(hidden)]
-impl OtherImage {
-    /// Compiles a core module with the imports and exports of the image; nothing is cached.
-    pub fn compile(module: &[u8]) -> Result<Self, Error> {
-        let engine = settings::engine()?;
-        let module = wasmtime::Module::new(&engine, module)
-            .map_err(|error| Error::internal(format!("the image does not compile: {error:#}")))?;
-        Ok(OtherImage(Arc::new(Engine::of(engine, &module)?)))
-    }
-}
-
-#[doc(hidden)]
-impl std::fmt::Debug for OtherImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OtherImage").finish_non_exhaustive()
-    }
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
@@ -124,7 +93,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         ));
     }
     let engine = match &options.image {
-        Some(OtherImage(engine)) => engine.clone(),
+        Some(other) => other.engine(),
         None => Engine::shared(&|message| tracing::info!("{message}"))?,
     };
     if memory < engine.least_memory() {

@@ -1,21 +1,23 @@
-//! One sandbox: an instance of the image, and how requests reach it. After a trap, an interruption or a denied
+//! One sandbox: an instance of the image, how requests reach it, and how it becomes an image for others. After a trap, an interruption or a denied
 //! allocation it is dead and must be dropped; it is never given to another job.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use arrow::array::ArrayRef;
 use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 use super::columns::{Columns, Guest};
 use super::engine::Engine;
+use super::memory::{Image, Ticket};
 use super::state::State;
 use super::watch::Place;
 use super::{settings, stack};
 use crate::ExecutionMode;
 use crate::account::Account;
 use crate::error::{Error, Limit, Scope};
-use crate::executor::{CallContext, Executor, ReadReply};
+use crate::executor::{CallContext, Executor, ReadReply, Snapshot};
 use crate::function::{Argument, Binding};
 use crate::log::JobLog;
 use crate::protocol;
@@ -25,6 +27,8 @@ pub struct Sandbox {
     /// First, so that it is left before the store goes and the flags with it.
     place: Place,
     store: Store<State>,
+    #[cfg(test)]
+    instance: Instance,
     memory: Memory,
     handle: TypedFunc<(u32, u32), u32>,
     post_handle: TypedFunc<u32, ()>,
@@ -33,30 +37,40 @@ pub struct Sandbox {
     /// None: every bundle goes in a frame.
     columns: Option<Columns>,
     alive: bool,
+    engine: Arc<Engine>,
+    /// What the memory started as.
+    image: Arc<Image>,
+    /// Last: the sandbox counts until its memory is given back.
+    _ticket: Ticket,
 }
 
 impl Sandbox {
-    /// `columns`: the most bytes of a result that the column loop gives; none to do without that loop.
+    /// A sandbox with nothing loaded. `columns`: the most bytes of a result that the column loop gives; none to do
+    /// without that loop.
     pub fn new(
-        engine: &Engine,
+        engine: &Arc<Engine>,
         memory_limit: u64,
         log: Arc<JobLog>,
         cancelled: Arc<AtomicBool>,
         account: Arc<Account>,
         columns: Option<usize>,
     ) -> Result<Sandbox, Error> {
-        let state = State::new(memory_limit, log, cancelled.clone(), account);
+        Sandbox::start(engine, &engine.base, State::new(memory_limit, log, cancelled, account), columns)
+    }
+
+    /// A sandbox whose memory is that of `image`. The rest of an instance's state is one global, the stack pointer,
+    /// which between calls has the value that it starts with, and the interrupt flags, which must start anew.
+    fn start(engine: &Arc<Engine>, image: &Arc<Image>, state: State, columns: Option<usize>) -> Result<Sandbox, Error> {
+        let cancelled = state.cancelled.clone();
         let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| state);
-        let instance = engine.instance.instantiate(&mut store).map_err(|error| {
-            if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-                too_many()
-            } else if let Some(limit) = store.data_mut().memory_denied.take() {
-                Error::Limit(limit)
-            } else {
-                Error::internal(format!("no new sandbox: {error:#}"))
-            }
+        let (instance, ticket) = engine.memories.starting(image, || engine.instance.instantiate(&mut store))?;
+        let instance = instance.map_err(|error| match store.data_mut().memory_denied.take() {
+            Some(limit) => Error::Limit(limit),
+            None => Error::internal(format!("no new sandbox: {error:#}")),
         })?;
+        // wasmtime has asked for as much as the module starts with; an image may have grown.
+        store.data_mut().start_larger(engine.base.length(), image.length()).map_err(Error::Limit)?;
         let exports = &engine.exports;
         let memory = exported_memory(&mut store, &instance, &exports.memory)?;
         let interrupt = exported_memory(&mut store, &instance, &exports.interrupt)?;
@@ -65,7 +79,8 @@ impl Sandbox {
         }
         // SAFETY: the memory is at least as large as the flags (checked above), never moves or shrinks (the engine's
         // settings), and lives as long as the store, which is dropped after the place. Nothing here reads it.
-        let place = unsafe { engine.watch.enter(interrupt.data_ptr(&store), cancelled) }.ok_or_else(too_many)?;
+        let place =
+            unsafe { engine.watch.enter(interrupt.data_ptr(&store), cancelled) }.ok_or_else(settings::too_many)?;
         let handle = function(&mut store, &instance, &exports.handle)?;
         let post_handle = function(&mut store, &instance, &exports.post_handle)?;
         let realloc = function(&mut store, &instance, &exports.realloc)?;
@@ -84,7 +99,22 @@ impl Sandbox {
         state.memory = Some(memory);
         state.realloc = Some(host_realloc);
         state.memory_peak = size;
-        Ok(Sandbox { place, store, memory, handle, post_handle, realloc, free, columns, alive: true })
+        Ok(Sandbox {
+            place,
+            store,
+            #[cfg(test)]
+            instance,
+            memory,
+            handle,
+            post_handle,
+            realloc,
+            free,
+            columns,
+            alive: true,
+            engine: engine.clone(),
+            image: image.clone(),
+            _ticket: ticket,
+        })
     }
 
     /// One request and its reply. Every `?` on a wasmtime error means that the instance is dead.
@@ -107,6 +137,16 @@ impl Sandbox {
             self.free.call(&mut *store, pointer as u32)?;
         }
         Ok(outcome)
+    }
+
+    /// The memory, the interrupt flags and the one global.
+    #[cfg(test)]
+    pub fn whole_state(&mut self) -> (&[u8], &[u8], i32) {
+        let exports = &self.engine.exports;
+        let flags = exported_memory(&mut self.store, &self.instance, &exports.interrupt).expect("flags");
+        let global = self.instance.get_global(&mut self.store, "__stack_pointer").expect("the stack pointer");
+        let stack_pointer = global.get(&mut self.store).unwrap_i32();
+        (self.memory.data(&self.store), flags.data(&self.store), stack_pointer)
     }
 
     fn memory_error(&self) -> Error {
@@ -133,10 +173,6 @@ impl Sandbox {
             None => Error::ExecutorDied { mode: ExecutionMode::Wasm, reason: "the guest broke its contract".into() },
         }
     }
-}
-
-fn too_many() -> Error {
-    Error::Limit(Limit::Executors { limit: u64::from(settings::SANDBOXES), scope: Scope::Host })
 }
 
 fn exported_memory(store: &mut Store<State>, instance: &Instance, export: &ModuleExport) -> Result<Memory, Error> {
@@ -255,5 +291,49 @@ impl Executor for Sandbox {
 
     fn denied_memory(&self) -> Option<Limit> {
         self.store.data().memory_denied.clone()
+    }
+
+    fn can_be_copied(&self) -> bool {
+        true
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<dyn Snapshot>, Error> {
+        if !self.alive {
+            return Err(Error::internal("an image of a dead sandbox was asked for"));
+        }
+        let state = self.store.data();
+        let (memory_limit, born) = (state.memory_limit, state.born);
+        let image = self.image.take(self.memory.data(&self.store)).map_err(|error| {
+            Error::missing(
+                format!("no memory for the image of a sandbox: {error}"),
+                "free memory, or allow this process more open files (`ulimit -n`)",
+            )
+        })?;
+        let (engine, image) = (self.engine.clone(), Arc::new(image));
+        let columns = self.columns.as_ref().map(Columns::reply_limit);
+        Ok(Arc::new(SandboxImage { engine, image, memory_limit, columns, born }))
+    }
+}
+
+/// A sandbox at one moment between two calls, to start others from.
+struct SandboxImage {
+    engine: Arc<Engine>,
+    image: Arc<Image>,
+    memory_limit: u64,
+    columns: Option<usize>,
+    /// Where the guest's monotonic clock started: it must not run backwards for who has read it.
+    born: Instant,
+}
+
+impl Snapshot for SandboxImage {
+    fn start(&self, log: &Arc<JobLog>, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
+        let (cancelled, account) = (context.cancelled.clone(), context.account.clone());
+        let mut state = State::new(self.memory_limit, log.clone(), cancelled, account);
+        state.born = self.born;
+        Ok(Box::new(Sandbox::start(&self.engine, &self.image, state, self.columns)?))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.image.changed_bytes() as u64
     }
 }

@@ -1,19 +1,31 @@
 //! Every setting of wasmtime that safety, speed or memory depends on, with its reason. Nothing else in the crate
 //! configures wasmtime.
 
-use wasmtime::{
-    Config, Engine, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ProfilingStrategy,
-    Strategy,
-};
+use std::sync::Arc;
 
-use crate::Error;
+use wasmtime::{Config, Engine, Inlining, InstanceAllocationStrategy, OptLevel, ProfilingStrategy, Strategy};
+
+use super::memory::Memories;
+use crate::error::{Error, Limit, Scope};
 
 /// The most memory that one sandbox can be given, in bytes: what 32-bit pages can hold less one.
 pub const MAX_MEMORY: u64 = (4 << 30) - (64 << 10);
 
-/// How many sandboxes can live at once in one process. Each reserves twice 4 GiB of address space (not memory),
-/// of which x86-64 has 128 TiB.
+/// How many sandboxes can live at once in one process. Each reserves twice [`ROOM`] and guards of address space (not
+/// memory), of which x86-64 has 128 TiB.
 pub const SANDBOXES: u32 = 10_000;
+
+/// Address space of one memory. All that a 32-bit address can reach: together with the guard it makes every access
+/// either in bounds or a fault, with no checks in the code and no way around them.
+pub const ROOM: usize = 4 << 30;
+
+/// Inaccessible address space before and behind each memory.
+pub const GUARD: usize = 32 << 20;
+
+/// The error when as many live.
+pub fn too_many() -> Error {
+    Error::Limit(Limit::Executors { limit: u64::from(SANDBOXES), scope: Scope::Host })
+}
 
 /// Stack of the guest's compiled code. CPython counts only the stack that it keeps in its own memory (1 MiB); with this
 /// much for the rest, its own recursion checks fire first, so that deep recursion through C code (JSON, `repr`,
@@ -24,30 +36,11 @@ pub const WASM_STACK: usize = 32 << 20;
 /// own limit: without the room, the host's frames beyond it would overflow and kill the process.
 pub const NATIVE_STACK: usize = WASM_STACK + (2 << 20);
 
-/// Entries of the module's one table, with room for images built with other options.
-const TABLE_ELEMENTS: usize = 20_000;
-
 /// The environment variable that makes the engine write a map for `perf` (`/tmp/perf-PID.map`).
 pub const PERF_MAP_VARIABLE: &str = "CLOISTER_PERF_MAP";
 
-/// An engine with these settings.
-pub fn engine() -> Result<Engine, Error> {
-    let mut last = None;
-    // A process with a limit on its address space gets fewer sandboxes rather than none.
-    for sandboxes in [SANDBOXES, 1_000, 100, 10] {
-        match Engine::new(&config(sandboxes)) {
-            Ok(engine) => return Ok(engine),
-            Err(error) => last = Some(error),
-        }
-    }
-    let reason = last.map(|error| format!("{error:#}")).unwrap_or_default();
-    Err(Error::missing(
-        format!("the wasm engine cannot be set up: {reason}"),
-        "raise the limit on the address space (`ulimit -v unlimited`), or use process mode",
-    ))
-}
-
-fn config(sandboxes: u32) -> Config {
+/// An engine with these settings, whose sandboxes get their memory from `memories`.
+pub fn engine(memories: Arc<Memories>) -> Result<Engine, Error> {
     let mut config = Config::new();
     // One compiler, at its best: the image is compiled once per machine.
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
@@ -60,13 +53,12 @@ fn config(sandboxes: u32) -> Config {
     // Deadlines and cancellation come from polls in the image itself, at a tenth of the price of epochs: see `watch`.
     // The flags that they poll are the module's second memory.
     config.epoch_interruption(false).wasm_multi_memory(true);
-    // 4 GiB of reserved address space and guard pages make every 32-bit access either in bounds or a fault: no checks
-    // in the code, no way around them.
-    config.memory_reservation(4 << 30).memory_guard_size(32 << 20).guard_before_linear_memory(true);
-    config.memory_may_move(false);
-    // A sandbox starts as a copy-on-write mapping of the image.
-    config.memory_init_cow(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(sandboxes)));
+    // What compiled code may rely on instead of checking; `memory` keeps it.
+    config.memory_reservation(ROOM as u64).memory_guard_size(GUARD as u64).memory_may_move(false);
+    // Memories are ours: a sandbox starts as a copy-on-write mapping of the base image or of a job's image, which
+    // wasmtime's own pool cannot do (it knows only the images of modules). So wasmtime has nothing to initialise.
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand).with_host_memory(memories);
+    config.memory_init_cow(false);
     // Traps are reported by kind only: a backtrace into the interpreter tells a user nothing.
     config.wasm_backtrace_max_frames(None);
     // Proposals that the image does not use stay off: less of wasmtime that a guest can reach.
@@ -74,15 +66,5 @@ fn config(sandboxes: u32) -> Config {
     if std::env::var_os(PERF_MAP_VARIABLE).is_some() {
         config.profiler(ProfilingStrategy::PerfMap);
     }
-    config
-}
-
-fn pool(sandboxes: u32) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(sandboxes).total_memories(2 * sandboxes).total_tables(sandboxes);
-    pool.max_memories_per_module(2).max_tables_per_module(1).table_elements(TABLE_ELEMENTS);
-    pool.max_core_instance_size(1 << 20).max_memory_size(MAX_MEMORY as usize);
-    // Nothing of a former tenant is kept: a slot's pages go back to the image before it is used again.
-    pool.linear_memory_keep_resident(0).table_keep_resident(0);
-    pool
+    Engine::new(&config).map_err(|error| Error::internal(format!("the wasm engine cannot be set up: {error:#}")))
 }

@@ -63,6 +63,14 @@ impl State {
         }
     }
 
+    /// Charges what a sandbox has from the start beyond `charged` bytes.
+    ///
+    /// # Errors
+    /// The limit that denies it.
+    pub fn start_larger(&mut self, charged: usize, size: usize) -> Result<(), Limit> {
+        self.memory_charge.grow(size.saturating_sub(charged) as u64)
+    }
+
     /// Why the running call must end now, if it must.
     pub fn interruption(&self) -> Option<Error> {
         let (deadline, token) = (self.deadline, self.token.as_ref());

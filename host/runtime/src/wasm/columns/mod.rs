@@ -66,6 +66,11 @@ impl Columns {
         Columns { run, release, natives: Vec::new(), scratch: None, reply_limit }
     }
 
+    /// The most bytes of a result.
+    pub fn reply_limit(&self) -> usize {
+        self.reply_limit
+    }
+
     /// The plan for a bundle, if its types are ones of this module.
     pub fn plan(&self, binding: &Binding, arguments: &[Argument], rows: usize) -> Option<Plan> {
         Plan::new(binding, arguments, rows, self.reply_limit)

@@ -1,0 +1,73 @@
+//! The lives of sandboxes: a new one, a further one of a job, a fork. What ends them is not measured.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use cloister::wasm::BareSandbox;
+use cloister::{ExecutionMode, JobOptions, Session};
+use cloister_benches::{ADD, ints};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+
+/// A job whose load takes long and leaves much: modules that are not in the image, and a few megabytes of data.
+const HEAVY: &str = "
+import asyncio, email.mime.text, http.client, optparse
+TABLE = {n: str(n) * 4 for n in range(20_000)}
+def f(x: int) -> int:
+    return len(TABLE[x])
+";
+
+fn sandboxes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sandbox");
+    group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
+    // Many at once: slots that were never used before. One after the other: the slot that was given back last.
+    for (name, size) in [("never used slots", BatchSize::NumIterations(300)), ("one slot", BatchSize::NumIterations(1))]
+    {
+        let make = |()| BareSandbox::new().expect("a sandbox");
+        group.bench_function(format!("new, {name}"), |bencher| bencher.iter_batched(|| (), make, size));
+        for (job, source) in [("x + 1", ADD), ("heavy imports", HEAVY)] {
+            let mut first = BareSandbox::new().expect("a sandbox");
+            first.load(source).expect("it loads");
+            let image = first.image().expect("an image");
+            group.bench_function(format!("second of a job, {job} ({} kB), {name}", image.bytes() >> 10), |bencher| {
+                bencher.iter_batched(|| (), |()| image.start().expect("a sandbox"), size);
+            });
+        }
+    }
+    for (job, source) in [("x + 1", ADD), ("heavy imports", HEAVY)] {
+        let mut first = BareSandbox::new().expect("a sandbox");
+        first.load(source).expect("it loads");
+        group.bench_function(format!("image of a job, {job}"), |bencher| {
+            bencher.iter_batched(|| (), |()| first.image().expect("an image"), BatchSize::NumIterations(50));
+        });
+    }
+    group.finish();
+}
+
+fn forks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("fork");
+    group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
+    let parent = Session::new().job(JobOptions::new(ExecutionMode::Wasm).source("udf.py", ADD)).expect("a job");
+    let (column, rows) = ([ints(1)], 1);
+    let function = parent.function("f").expect("f");
+    function.call(&column, rows).expect("a result");
+    group.bench_function("of an unchanged job", |bencher| {
+        bencher.iter_batched(|| (), |()| parent.fork().expect("a fork"), BatchSize::NumIterations(50));
+    });
+    group.bench_function("after a call", |bencher| {
+        let call = || drop(black_box(function.call(&column, rows).expect("a result")));
+        bencher.iter_batched(call, |()| parent.fork().expect("a fork"), BatchSize::NumIterations(1));
+    });
+    group.bench_function("and its first result", |bencher| {
+        let run = |()| {
+            let child = parent.fork().expect("a fork");
+            let function = child.function("f").expect("f");
+            function.call(&column, rows).expect("a result");
+            child
+        };
+        bencher.iter_batched(|| (), run, BatchSize::NumIterations(1));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, sandboxes, forks);
+criterion_main!(benches);

@@ -1,0 +1,227 @@
+//! The memories of sandboxes, owned by the host: a sandbox starts as a copy-on-write mapping of an image, and any
+//! sandbox's memory can become an image for others.
+//!
+//! `space` (address space and system calls), `pagemap` (which pages were written to), `image` (what a memory starts
+//! as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
+//!
+//! # What wasmtime asks of a `MemoryCreator`, and how it is met
+//!
+//! 1. *Reserve `reserved_size_in_bytes`, and leave `guard_size_in_bytes` behind it unmapped; compiled code elides its
+//!    bounds checks on that ground.* Every slot reserves [`ROOM`] bytes and [`GUARD`] bytes before and behind it
+//!    (`Slot::new`); `settings` tells wasmtime the same two constants, and [`Memories::new_memory`] refuses anything
+//!    larger. No method of `Space` can map a byte of the guards. A 32-bit address and a 32-bit offset reach at most
+//!    8 GiB: wasmtime checks what the reservation and the guard do not cover.
+//! 2. *Memory is zero-filled, or holds what the caller of instantiation wants it to start as.* wasmtime wants zeros
+//!    because it writes the module's data segments itself; our module has none (`compile` takes them out and makes
+//!    them the base image). A memory that no image is meant for (the interrupt flags) is zeros.
+//! 3. *`minimum` bytes are accessible from the start.* An image smaller than `minimum` is refused.
+//! 4. *The base pointer never moves; `byte_size` bytes from it are accessible until the memory is dropped.* A slot's
+//!    address space is reserved once; `grow_to` only adds mappings behind the end, and nothing shrinks a live memory.
+//! 5. *`byte_capacity` bounds growth without a move.* It is [`ROOM`]; `grow_to` refuses more.
+//! 6. *The memory is owned by wasmtime; nobody else modifies it.* The slot is inside of the `LinearMemory`: it comes
+//!    back to us only when wasmtime drops that. The host reads a memory through `wasmtime::Memory` alone; the one
+//!    writer beside it is the watch, which stores to the flags under its own contract (`watch.rs`).
+//! 7. *Send and Sync.* A slot is plain addresses; the list of idle ones is behind a lock.
+
+mod image;
+mod pagemap;
+mod slot;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+use super::settings::{self, GUARD, ROOM};
+use crate::Error;
+
+pub use image::{Base, Image};
+use slot::Slot;
+
+/// The size of a page of WebAssembly.
+pub const WASM_PAGE: usize = 64 << 10;
+
+/// Idle slots whose pages stay in memory, ready for the next tenant.
+const WARM_SLOTS: usize = 64;
+
+thread_local! {
+    /// The slots for the memories that are created next on this thread, the last one first.
+    static PREPARED: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes memories for wasmtime, and keeps the slots of those that have gone.
+#[derive(Debug, Default)]
+pub struct Memories {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Idle slots with the base mapped, and idle slots for flags. The one used last is used next: it is warm.
+    images: Mutex<Vec<Slot>>,
+    zeros: Mutex<Vec<Slot>>,
+    live: AtomicU32,
+}
+
+/// One of the process's sandboxes, counted while it lives.
+#[derive(Debug)]
+pub struct Ticket(Arc<Shared>);
+
+impl Memories {
+    /// Runs `instantiate`, whose first memory starts as `image`.
+    ///
+    /// # Errors
+    /// [`Limit::Executors`](crate::Limit::Executors) when there are as many as may be; [`Error::Missing`] when the system has no more address
+    /// space or mappings.
+    pub fn starting<R>(&self, image: &Image, instantiate: impl FnOnce() -> R) -> Result<(R, Ticket), Error> {
+        let ticket = self.ticket()?;
+        let slot = self.shared.image_slot(image).map_err(|error| no_memory(&error, &self.shared))?;
+        let _cleared = Prepared::set(vec![slot], &self.shared);
+        Ok((instantiate(), ticket))
+    }
+
+    fn ticket(&self) -> Result<Ticket, Error> {
+        let ticket = Ticket(self.shared.clone());
+        if ticket.0.live.fetch_add(1, Ordering::Relaxed) >= settings::SANDBOXES {
+            return Err(settings::too_many());
+        }
+        Ok(ticket)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes back what was not used when it is dropped.
+struct Prepared<'s>(&'s Arc<Shared>);
+
+impl<'s> Prepared<'s> {
+    fn set(slots: Vec<Slot>, shared: &'s Arc<Shared>) -> Self {
+        PREPARED.with_borrow_mut(|prepared| *prepared = slots);
+        Prepared(shared)
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        for slot in PREPARED.take() {
+            self.0.give_back(slot, true);
+        }
+    }
+}
+
+impl Shared {
+    fn image_slot(&self, image: &Image) -> io::Result<Slot> {
+        let idle = lock(&self.images).pop();
+        let mut slot = idle.map_or_else(Slot::new, Ok)?;
+        slot.fill(image)?;
+        Ok(slot)
+    }
+
+    fn zero_slot(&self, length: usize) -> io::Result<Slot> {
+        let idle = lock(&self.zeros).pop();
+        let mut slot = idle.map_or_else(Slot::new, Ok)?;
+        slot.fill_with_zeros(length)?;
+        Ok(slot)
+    }
+
+    /// Cleans a slot and keeps it. One that cannot be cleaned is dropped, and its memory with it.
+    fn give_back(&self, mut slot: Slot, has_image: bool) {
+        let idle = if has_image { &self.images } else { &self.zeros };
+        let warm = lock(idle).len() < WARM_SLOTS;
+        match slot.reset(warm) {
+            Ok(()) => lock(idle).push(slot),
+            Err(error) => tracing::warn!("a sandbox's memory is not used again: {error}"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error for a system that has no room for another memory.
+fn no_memory(error: &io::Error, shared: &Shared) -> Error {
+    let live = shared.live.load(Ordering::Relaxed).saturating_sub(1);
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+    Error::missing(
+        format!(
+            "no memory for another sandbox beside {live}: {error}. Each takes address space and at least 5 mappings of \
+             memory, of which this system allows a process {}",
+            if limit.is_empty() { "a limited number" } else { limit.trim() },
+        ),
+        "allow more mappings (`sysctl -w vm.max_map_count=262144`) and address space (`ulimit -v unlimited`)",
+    )
+}
+
+// SAFETY: the module's documentation goes through the contract point by point.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _type: MemoryType,
+        minimum: usize,
+        _maximum: Option<usize>,
+        reserved_size: Option<usize>,
+        guard_size: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        if reserved_size.is_none_or(|size| size > ROOM) || guard_size > GUARD || minimum > ROOM {
+            return Err("a memory larger than a slot".into());
+        }
+        let (slot, has_image) = match PREPARED.with_borrow_mut(Vec::pop) {
+            Some(slot) => (slot, true),
+            None => (self.shared.zero_slot(minimum).map_err(|error| error.to_string())?, false),
+        };
+        let memory = Linear { slot: Some(slot), has_image, shared: self.shared.clone() };
+        if memory.byte_size() < minimum {
+            return Err("an image smaller than the module's memory".into());
+        }
+        Ok(Box::new(memory))
+    }
+}
+
+/// A memory of a live instance.
+struct Linear {
+    /// `None` only while it is dropped.
+    slot: Option<Slot>,
+    has_image: bool,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: see the module's documentation.
+unsafe impl LinearMemory for Linear {
+    fn byte_size(&self) -> usize {
+        self.slot.as_ref().map_or(0, Slot::length)
+    }
+
+    fn byte_capacity(&self) -> usize {
+        ROOM
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        let slot = self.slot.as_mut().ok_or_else(|| wasmtime::Error::msg("a memory that is gone"))?;
+        if new_size > ROOM {
+            return Err(wasmtime::Error::msg("a memory beyond its room"));
+        }
+        slot.grow(new_size).map_err(wasmtime::Error::new)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.slot.as_ref().map_or(std::ptr::null_mut(), |slot| slot.start().as_ptr())
+    }
+}
+
+impl Drop for Linear {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.shared.give_back(slot, self.has_image);
+        }
+    }
+}
