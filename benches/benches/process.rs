@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{Array, StringArray};
 use cloister::ExecutionMode::Process;
-use cloister::{JobOptions, Session};
 use cloister_benches::{ADD, Bare, JSON, documents, function, ints};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -60,18 +59,5 @@ fn json(criterion: &mut Criterion) {
     }
 }
 
-fn life(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("process: life");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
-    group.bench_function("new job to first result", |bencher| {
-        let columns = [ints(1)];
-        bencher.iter(|| {
-            let job = Session::new().job(JobOptions::new(Process).source("udf.py", ADD)).expect("a job");
-            black_box(job.function("f").expect("f").call(&columns, 1).expect("a result"));
-        });
-    });
-    group.finish();
-}
-
-criterion_group!(benches, add, json, life);
+criterion_group!(benches, add, json);
 criterion_main!(benches);

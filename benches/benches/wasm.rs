@@ -4,10 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, StringArray};
-use cloister::wasm::BareSandbox;
-use cloister::{ExecutionMode, JobOptions, Session};
+use cloister::ExecutionMode;
 use cloister_benches::{ADD, Bare, JSON, documents, function, ints};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const MODES: [ExecutionMode; 2] = [ExecutionMode::Thread, ExecutionMode::Wasm];
 
@@ -39,26 +38,5 @@ fn workloads(criterion: &mut Criterion) {
     }
 }
 
-fn life(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("life");
-    group.measurement_time(Duration::from_secs(3));
-    group.bench_function("new sandbox", |bencher| {
-        // Many at once, as in use: slots that were never used before. Dropping them is not measured.
-        let make = |()| BareSandbox::new().expect("a sandbox");
-        bencher.iter_batched(|| (), make, BatchSize::NumIterations(500));
-    });
-    for mode in MODES {
-        let column = ints(1);
-        group.bench_function(format!("new job to first result, {mode}"), |bencher| {
-            bencher.iter(|| {
-                let job = Session::new().job(JobOptions::new(mode).source("udf.py", ADD)).expect("a job");
-                let function = job.function("f").expect("f");
-                black_box(function.call(std::slice::from_ref(&column), 1).expect("a result"));
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, workloads, life);
+criterion_group!(benches, workloads);
 criterion_main!(benches);

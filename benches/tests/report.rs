@@ -23,7 +23,9 @@ fn json(directory: &Path) -> Value {
 #[test]
 fn everything_is_measured_and_written() {
     let directory = tempfile::tempdir().expect("a directory");
-    let status = report(directory.path()).arg("--smoke").status().expect("the report");
+    let matrix = directory.path().join("matrix.json");
+    std::fs::write(&matrix, MATRIX).expect("a file");
+    let status = report(directory.path()).arg("--smoke").arg("--isolation").arg(&matrix).status().expect("the report");
     assert!(status.success(), "{status}");
 
     let report = json(directory.path());
@@ -51,11 +53,22 @@ fn everything_is_measured_and_written() {
     let paced = latencies.iter().filter(|one| one["pace"] == 1_000).count();
     assert_eq!((latencies.len() - paced, paced), (20, 6));
 
-    let page = read(directory.path(), "report.md");
-    for section in ["In short", "JSON, by size", "Latency of a row", "Memory of live jobs", "How it was measured"] {
-        assert!(page.contains(&format!("\n## {section}\n")), "no section '{section}'");
+    let (markdown, html) = (read(directory.path(), "report.md"), read(directory.path(), "report.html"));
+    for section in ["In short", "JSON, by size", "Latency of a row", "Memory of live jobs", "Isolation beside speed"] {
+        assert!(markdown.contains(&format!("\n## {section}\n")), "no section '{section}'");
+        assert!(html.contains(&format!(">{section}</h2>")), "no section '{section}'");
     }
+    assert!(markdown.contains("|  | wasm |") && markdown.contains("| all | 1 of 2 |"), "{markdown}");
+    // It opens offline.
+    assert_eq!(html.matches("http").count(), 0);
 }
+
+/// As `cloister isolation --output FILE.json` writes it.
+const MATRIX: &str = r#"{"groups": [], "total": {}, "cases": [
+    {"group": "cpu", "name": "a loop", "mode": "wasm", "outcome": "contained", "seen": "", "expected": "limit deadline",
+     "as_expected": true},
+    {"group": "death", "name": "an abort", "mode": "wasm", "outcome": "not_contained", "seen": "", "expected": "",
+     "as_expected": false}]}"#;
 
 #[test]
 fn an_interrupted_report_has_what_was_measured() {

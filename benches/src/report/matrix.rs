@@ -1,28 +1,33 @@
-//! The outcome of the abuse suite: which case each mode contains. Read from what `cloister isolation` writes.
+//! The outcome of the abuse suite: what each mode contains. Read from what `cloister isolation --output FILE.json`
+//! writes.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which abuse case is contained where.
+use super::variant::Deadline;
+
+/// The verdicts of the suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
-    /// The columns.
-    pub variants: Vec<String>,
-    /// The rows.
+    /// One for each case and mode.
     pub cases: Vec<Case>,
 }
 
-/// One abuse case.
+/// What came of an abuse case in a mode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
-    /// Its name.
-    pub name: String,
     /// The kind of abuse.
-    pub kind: String,
-    /// For each column, whether the case was contained; `None`: not run there.
-    pub contained: Vec<Option<bool>>,
+    pub group: String,
+    /// The case.
+    pub name: String,
+    /// The mode.
+    pub mode: String,
+    /// `contained`, `refused`, `not_contained` or `unclear`.
+    pub outcome: String,
+    /// What the suite's data say must come of it: `limit deadline` where only the deadline ends it.
+    pub expected: String,
 }
 
 impl Matrix {
@@ -32,6 +37,65 @@ impl Matrix {
     /// When the file cannot be read, or is something else.
     pub fn read(path: &Path) -> Result<Matrix> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        serde_json::from_str(&text).with_context(|| format!("{}: no outcome of the abuse suite", path.display()))
+        serde_json::from_str(&text)
+            .with_context(|| format!("{}: not what `cloister isolation --output FILE.json` writes", path.display()))
+    }
+
+    /// The groups, in the order of the suite.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<&str> = Vec::new();
+        for case in &self.cases {
+            if !groups.contains(&case.group.as_str()) {
+                groups.push(&case.group);
+            }
+        }
+        groups
+    }
+
+    /// The modes that ran.
+    pub fn modes(&self) -> Vec<&str> {
+        let mut modes: Vec<&str> = self.cases.iter().map(|case| case.mode.as_str()).collect();
+        modes.sort_unstable();
+        modes.dedup();
+        modes
+    }
+
+    /// How many cases of a group (`None`: of all) a mode holds, and how many there are. Without deadlines, those do not
+    /// count that only a deadline ends: it is what they are written to need.
+    pub fn held(&self, mode: &str, group: Option<&str>, deadline: Deadline) -> (usize, usize) {
+        let of = self.cases.iter().filter(|case| case.mode == mode && group.is_none_or(|group| case.group == group));
+        let held = |case: &&Case| {
+            matches!(case.outcome.as_str(), "contained" | "refused")
+                && (deadline == Deadline::On || case.expected != "limit deadline")
+        };
+        (of.clone().filter(held).count(), of.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_deadline_ends_is_not_held_without_one() {
+        let case = |mode: &str, group: &str, outcome: &str, expected: &str| Case {
+            group: group.into(),
+            name: "a case".into(),
+            mode: mode.into(),
+            outcome: outcome.into(),
+            expected: expected.into(),
+        };
+        let matrix = Matrix {
+            cases: vec![
+                case("wasm", "cpu", "contained", "limit deadline"),
+                case("wasm", "memory", "refused", "limit memory"),
+                case("thread", "cpu", "not_contained", "not contained: hangs"),
+            ],
+        };
+        assert_eq!(matrix.held("wasm", None, Deadline::On), (2, 2));
+        assert_eq!(matrix.held("wasm", None, Deadline::Off), (1, 2));
+        assert_eq!(matrix.held("wasm", Some("cpu"), Deadline::Off), (0, 1));
+        assert_eq!(matrix.held("thread", None, Deadline::On), (0, 1));
+        assert_eq!((matrix.groups(), matrix.modes()), (vec!["cpu", "memory"], vec!["thread", "wasm"]));
     }
 }

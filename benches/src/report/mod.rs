@@ -24,7 +24,7 @@ mod workloads;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use args::{Args, SectionName};
@@ -35,6 +35,8 @@ use plan::Plan;
 use progress::Progress;
 use results::{FORMAT, Report};
 use sections::{density, latency, scaling, start, throughput};
+use variant::{Deadline, Mode};
+use workloads::Workload;
 
 /// A section: its name, how long it takes (seconds, steps), and what measures it.
 type Section = (SectionName, fn(&Plan) -> (f64, u64), fn(&mut Context));
@@ -74,6 +76,32 @@ pub fn main() -> Result<()> {
     Ok(())
 }
 
+/// The program `passes`: `[mode, workload, count]`, such as `["wasm", "json, 1 kB", "100"]`.
+///
+/// # Errors
+/// When an argument is none of those that there are, which the error lists; or a call fails.
+pub fn passes(arguments: &[String]) -> Result<()> {
+    let plan = Plan::quick();
+    let mut workloads: Vec<Workload> =
+        plan.sizes.iter().map(|bytes| workloads::json(*bytes, plan.rows_of(*bytes))).collect();
+    workloads.extend(workloads::single_sized(plan.rows));
+    let modes: Vec<&str> = Mode::ALL.iter().map(|mode| mode.execution().name()).collect();
+    let titles: Vec<String> = workloads.iter().map(Workload::title).collect();
+    let usage = || {
+        format!(
+            "usage: passes MODE WORKLOAD COUNT\n  MODE: {}\n  WORKLOAD: '{}'",
+            modes.join(", "),
+            titles.join("', '")
+        )
+    };
+    let [mode, title, count] = arguments else { bail!(usage()) };
+    let mode = Mode::ALL.into_iter().find(|known| known.execution().name() == mode.as_str()).with_context(usage)?;
+    let workload = workloads.iter().find(|workload| workload.title() == *title).with_context(usage)?;
+    let count: u64 = count.parse().with_context(usage)?;
+    let running = sections::Running::new(workload, mode, Deadline::On, 1)?;
+    (0..count).try_for_each(|_| running.pass(workload))
+}
+
 fn read(path: &Path) -> Result<Report> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| format!("{}: no report of format {FORMAT}", path.display()))
@@ -86,6 +114,7 @@ fn measure(args: &Args) -> Result<Report> {
     let plan = args.plan();
     let chosen: Vec<Section> = SECTIONS.into_iter().filter(|(name, ..)| args.wants(*name)).collect();
     let total: f64 = chosen.iter().map(|(_, estimate, _)| estimate(&plan).0).sum();
+    let total = total + if args.peers { peers::estimate(&plan) } else { 0.0 };
     let mut context = Context {
         progress: Progress::new(total, args.quiet),
         report: Report::new(machine, plan.name, isolation),
@@ -103,9 +132,12 @@ fn measure(args: &Args) -> Result<Report> {
     if args.peers {
         context.peers = Peers::prepare(&mut context);
     }
-    for (_, estimate, run) in chosen {
+    for (name, estimate, run) in chosen {
         if !context.stopped() {
-            let (seconds, steps) = estimate(&context.plan);
+            let (mut seconds, steps) = estimate(&context.plan);
+            if name == SectionName::Throughput && !context.peers.is_empty() {
+                seconds += peers::estimate(&context.plan);
+            }
             context.progress.section(seconds, steps);
             run(&mut context);
         }

@@ -41,6 +41,10 @@ pub struct Plan {
     pub parallelism: Vec<usize>,
     /// Jobs that are called with one row, in turns.
     pub tenants: usize,
+    /// In how many rounds peers take part whose samples take long.
+    pub peer_rounds: usize,
+    /// How long such a sample lasts.
+    pub peer_sample: Duration,
 }
 
 /// The arrivals where rows come at a pace, in rows a second.
@@ -71,6 +75,8 @@ impl Plan {
             sandboxes: 1_000,
             parallelism: vec![1, 2, 4],
             tenants: 100,
+            peer_rounds: 3,
+            peer_sample: Duration::from_secs(2),
         }
     }
 
@@ -87,6 +93,8 @@ impl Plan {
             paced_time: Duration::from_secs(5),
             worker_jobs: vec![1, 10, 100, 1_000],
             starts: 41,
+            peer_rounds: 7,
+            peer_sample: Duration::from_secs(4),
             ..Plan::quick()
         }
     }
@@ -112,6 +120,8 @@ impl Plan {
             sandboxes: 10,
             parallelism: vec![1, 2],
             tenants: 3,
+            peer_rounds: 1,
+            peer_sample: Duration::ZERO,
         }
     }
 

@@ -96,7 +96,7 @@ impl Group {
         match self.subject {
             Subject::Workload if *parameter > 0 => format!("{name}, {}", bytes(*parameter)),
             Subject::Workload => name.clone(),
-            Subject::Start if *parameter > 0 => format!("{parameter} × {name}"),
+            Subject::Start if *parameter > 0 => format!("{parameter} {name}, each"),
             Subject::Start => name.clone(),
             Subject::Parallel => format!("{name}, {parameter} side by side"),
             Subject::Tenants => format!("{parameter} tenants: {name}"),

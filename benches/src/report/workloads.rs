@@ -8,6 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Fields, Int64Type};
 
 use super::json;
+use super::results::bytes;
 
 /// A function and its columns.
 pub struct Workload {
@@ -27,6 +28,22 @@ pub struct Workload {
     pub bytes: usize,
     /// The same function in Rust.
     pub native: fn(&[ArrayRef]) -> ArrayRef,
+}
+
+impl Workload {
+    /// A name that no other workload has: `json, 100 B`.
+    pub fn title(&self) -> String {
+        if self.bytes == 0 { self.name.into() } else { format!("{}, {}", self.name, bytes(self.bytes as u64)) }
+    }
+
+    /// One pass of the function in Rust.
+    ///
+    /// # Errors
+    /// Never; the modes' passes have some.
+    pub fn native_pass(&self) -> anyhow::Result<()> {
+        std::hint::black_box((self.native)(&self.columns));
+        Ok(())
+    }
 }
 
 /// The name of the JSON workload, which comes in sizes.

@@ -45,7 +45,6 @@ pub fn cost<E>(count: u64, run: impl FnOnce() -> Result<(), E>) -> Result<Cost, 
 static APART: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// From now on the process and all below it do not count for [`cost`].
-#[allow(dead_code)]
 pub fn set_apart(process: u32) {
     APART.lock().unwrap_or_else(PoisonError::into_inner).push(process);
 }

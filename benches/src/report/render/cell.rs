@@ -80,6 +80,7 @@ pub fn seconds(seconds: f64) -> String {
 /// A large number: `1.25 M`, `62.3 k`, `225`.
 pub fn count(value: f64) -> String {
     match value {
+        _ if value >= 0.9995e9 => format!("{} G", three(value / 1e9)),
         _ if value >= 0.9995e6 => format!("{} M", three(value / 1e6)),
         _ if value >= 0.9995e3 => format!("{} k", three(value / 1e3)),
         _ => three(value),
@@ -98,6 +99,8 @@ pub fn memory(kib: f64) -> String {
 /// Three digits that count.
 pub fn three(value: f64) -> String {
     let decimals = match value.abs() {
+        // 0.00342: the first digit that counts, and two more.
+        size if size > 0.0 && size < 0.0995 => (2 - size.log10().floor() as i32).min(9) as usize,
         size if size < 9.995 => 2,
         size if size < 99.95 => 1,
         _ => 0,
@@ -114,9 +117,12 @@ mod tests {
         for (value, text) in [(4.126e-6, "4.13 µs"), (9.996e-4, "1.00 ms"), (61e-9, "61.0 ns"), (12.0, "12.0 s")] {
             assert_eq!(seconds(value), text);
         }
-        for (value, text) in [(1_250_000.0, "1.25 M"), (62_310.0, "62.3 k"), (225.0, "225"), (999.9, "1.00 k")] {
+        for (value, text) in
+            [(1_250_000.0, "1.25 M"), (62_310.0, "62.3 k"), (225.0, "225"), (999.9, "1.00 k"), (8.4e9, "8.40 G")]
+        {
             assert_eq!(count(value), text);
         }
+        assert_eq!((three(0.003_42).as_str(), three(0.0).as_str(), three(0.5).as_str()), ("0.00342", "0.00", "0.50"));
         assert_eq!((thousands(100).as_str(), thousands(1_234_567).as_str()), ("100", "1,234,567"));
         assert_eq!((memory(740.0).as_str(), memory(768_000.0).as_str()), ("740 KiB", "750 MiB"));
     }

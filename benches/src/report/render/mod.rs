@@ -1,7 +1,8 @@
 //! Pages of a report: `page` builds one of blocks (text, tables, pictures), `html` and `markdown` write it.
 
 mod cell;
-pub mod markdown;
+mod html;
+mod markdown;
 mod page;
 pub mod readme;
 mod tables;
@@ -19,7 +20,11 @@ use super::results::Report;
 pub fn write(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     let page = page::build(report);
-    let files = [("report.json", serde_json::to_string(report)?), ("report.md", markdown::render(&page))];
+    let files = [
+        ("report.json", serde_json::to_string(report)?),
+        ("report.md", markdown::render(&page)),
+        ("report.html", html::render(&page)),
+    ];
     files.into_iter().map(|(name, text)| write_whole(&directory.join(name), &text)).collect()
 }
 

@@ -62,6 +62,7 @@ pub fn build(report: &Report) -> Page {
         Section { title: "Start", blocks: vec![Block::Text(START.into()), tables::starts(report).into()] },
         Section { title: "Memory of live jobs", blocks: density(report) },
         Section { title: "Side by side", blocks: scaling(report) },
+        Section { title: "Isolation beside speed", blocks: isolation(report) },
     ];
     let mut sections: Vec<Section> = sections.into_iter().filter_map(Section::without_empty_tables).collect();
     if !report.left_out.is_empty() {
@@ -74,8 +75,12 @@ pub fn build(report: &Report) -> Page {
 impl Section {
     /// `None` if it shows nothing that was measured.
     fn without_empty_tables(mut self) -> Option<Section> {
-        self.blocks.retain(|block| !matches!(block, Block::Table(table) if table.is_empty()));
-        self.blocks.iter().any(|block| !matches!(block, Block::Text(_))).then_some(self)
+        self.blocks.retain(|block| match block {
+            Block::Table(table) => !table.is_empty(),
+            Block::List(points) => !points.is_empty(),
+            Block::Text(_) => true,
+        });
+        self.blocks.iter().any(|block| matches!(block, Block::Table(_))).then_some(self)
     }
 }
 
@@ -182,6 +187,15 @@ fn scaling(report: &Report) -> Vec<Block> {
         ),
         tables::tenants(report).into(),
     ]
+}
+
+fn isolation(report: &Report) -> Vec<Block> {
+    let Some(matrix) = &report.isolation else { return Vec::new() };
+    let mut blocks = vec![Block::Text(
+        "How many cases of the abuse suite (`cloister isolation`) a mode contains or refuses up front.".into(),
+    )];
+    blocks.push(tables::isolation(matrix).into());
+    blocks
 }
 
 fn method(report: &Report) -> Vec<Block> {

@@ -1,4 +1,4 @@
-//! The main table and picture in README.md, between two markers.
+//! The main table in README.md, between two markers.
 
 use std::path::Path;
 
@@ -24,7 +24,13 @@ pub fn update(report: &Report, root: &Path) -> Result<()> {
 fn fragment(report: &Report) -> String {
     let machine = &report.machine;
     let table = markdown::table(&tables::summary(report), false);
-    format!("{table}\n{}, {} UTC, commit {}.\n", machine.line(), machine.date, machine.commit)
+    format!(
+        "{table}\n{}, {} UTC, commit {}, `report --{}`.\n",
+        machine.line(),
+        machine.date,
+        machine.commit,
+        report.plan
+    )
 }
 
 /// The text with what stands between the markers replaced; `None` without markers.

@@ -2,6 +2,7 @@
 
 use super::cell::{self, Cell};
 use super::page::Table;
+use crate::report::matrix::Matrix;
 use crate::report::results::{Group, Latency, Report, Subject, bytes};
 use crate::report::variant::{Deadline, Mode, Variant};
 use crate::report::workloads;
@@ -113,13 +114,17 @@ pub fn tenants(report: &Report) -> Table {
     table
 }
 
-/// A row for each group, a column for each mode.
+/// A row for each group, a column for each variant that any of them has.
 fn by_variant<'a>(caption: &str, groups: impl Iterator<Item = (String, &'a Group)>, say: Say) -> Table {
-    let cells = |group: &Group| Mode::ALL.map(|mode| say(group, mode.variant()).unwrap_or_else(cell::none)).to_vec();
+    let groups: Vec<(String, &Group)> = groups.collect();
+    let shown = |variant: &Variant| groups.iter().any(|(_, group)| group.of(*variant).is_some());
+    let shown: Vec<Variant> = Variant::ALL.into_iter().filter(shown).collect();
+    let cells =
+        |group: &Group| shown.iter().map(|variant| say(group, *variant).unwrap_or_else(cell::none)).collect::<Vec<_>>();
     Table {
         caption: caption.into(),
-        head: head("", Mode::ALL.map(|mode| mode.variant().to_string())),
-        rows: groups.map(|(name, group)| (name, cells(group))).collect(),
+        head: head("", shown.iter().map(ToString::to_string)),
+        rows: groups.iter().map(|(name, group)| (name.clone(), cells(group))).collect(),
     }
 }
 
@@ -216,9 +221,36 @@ pub fn summary(report: &Report) -> Table {
             Some(Cell { text, detail: format!("of {} jobs", cell::thousands(density.jobs)) })
         });
     }
+    if let Some(matrix) = &report.isolation {
+        add("abuse cases contained".into(), &|variant| {
+            let Variant::Mode(mode, deadline) = variant else { return None };
+            let (held, all) = matrix.held(mode.execution().name(), None, deadline);
+            (all > 0).then(|| format!("{held} of {all}").into())
+        });
+    }
     Table {
         caption: "Medians; the spread is in the tables below".into(),
         head: head("", SHOWN.map(|v| v.to_string())),
+        rows,
+    }
+}
+
+/// The matrix of the abuse suite: cases of each group that a mode contains or refuses up front, of how many.
+pub fn isolation(matrix: &Matrix) -> Table {
+    let modes = Mode::ALL.map(|mode| matrix.modes().contains(&mode.execution().name()).then_some(mode));
+    let modes: Vec<Mode> = modes.into_iter().flatten().collect();
+    let row = |name: &str, group: Option<&str>| {
+        let cell = |mode: &Mode| {
+            let (held, all) = matrix.held(mode.execution().name(), group, Deadline::On);
+            if all == 0 { cell::none() } else { format!("{held} of {all}").into() }
+        };
+        (name.to_owned(), modes.iter().map(cell).collect())
+    };
+    let mut rows: Vec<_> = matrix.groups().into_iter().map(|group| row(group, Some(group))).collect();
+    rows.push(row("all", None));
+    Table {
+        caption: "Abuse cases contained or refused up front, of those run in the mode".into(),
+        head: head("", modes.iter().map(|mode| mode.variant().to_string())),
         rows,
     }
 }

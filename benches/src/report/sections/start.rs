@@ -23,6 +23,7 @@ pub fn run(context: &mut Context) {
     let (rounds, length) = (context.plan.starts, context.plan.sample.min(Duration::from_millis(50)));
     let job = Group::new(Subject::Start, "new job, from source to first result", 0, "job");
     context.progress.step(&job.title());
+    let mut peers = std::mem::take(&mut context.peers);
     let mut runners: Runners<'_> = Vec::new();
     for mode in Mode::ALL {
         let workload = &workload;
@@ -30,7 +31,9 @@ pub fn run(context: &mut Context) {
         runners
             .extend(context.keep(mode.variant().name(), runner).map(|runner| (mode.variant(), Box::new(runner) as _)));
     }
+    runners.extend(peers.starters(context, &workload));
     context.measure(rounds, job, runners);
+    context.peers = peers;
     if context.stopped() {
         return;
     }
@@ -38,9 +41,10 @@ pub fn run(context: &mut Context) {
         ("new sandbox", BATCH.min(context.plan.sandboxes), false),
         ("sandboxes made, held at once and dropped", context.plan.sandboxes, true),
     ] {
-        let group = Group::new(Subject::Start, name, sandboxes, "sandbox");
+        // A number stands in the title where so many at once are what is measured.
+        let group = Group::new(Subject::Start, name, if with_drop { sandboxes } else { 0 }, "sandbox");
         context.progress.step(&group.title());
-        let runner = Measured(move || {
+        let run = move || {
             let mut held = Vec::with_capacity(sandboxes);
             cost(sandboxes as u64, || {
                 for _ in 0..sandboxes {
@@ -51,7 +55,8 @@ pub fn run(context: &mut Context) {
                 }
                 Ok(())
             })
-        });
+        };
+        let runner = Measured { run, most: usize::MAX };
         context.measure(rounds, group, vec![(Mode::Wasm.variant(), Box::new(runner))]);
     }
 }

@@ -26,8 +26,9 @@ fn measure(context: &mut Context, workload: &Workload) {
     let group = Group::new(Subject::Workload, workload.name, workload.bytes, "row");
     context.progress.step(&group.title());
     let (rows, length, rounds) = (workload.rows as u64, context.plan.sample, context.plan.rounds);
+    let mut peers = std::mem::take(&mut context.peers);
     let mut runners: Runners<'_> = Vec::new();
-    let native = Passes::new(|| Ok(drop(std::hint::black_box((workload.native)(&workload.columns)))), rows, length);
+    let native = Passes::new(|| workload.native_pass(), rows, length);
     runners.extend(context.keep("native Rust", native).map(|runner| (Variant::Native, Box::new(runner) as _)));
     let bare = Bare::new(workload).and_then(|bare| Passes::new(move || bare.run(), rows, length));
     runners.extend(context.keep("bare CPython", bare).map(|runner| (Variant::Bare, Box::new(runner) as _)));
@@ -39,7 +40,6 @@ fn measure(context: &mut Context, workload: &Workload) {
             runners.extend(context.keep(variant.name(), runner).map(|runner| (variant, Box::new(runner) as _)));
         }
     }
-    let mut peers = std::mem::take(&mut context.peers);
     runners.extend(peers.runners(context, workload));
     context.measure(rounds, group, runners);
     context.peers = peers;

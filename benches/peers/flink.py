@@ -1,0 +1,92 @@
+"""PyFlink under the report: one local mini-cluster that lives as long as the report, parallelism 1, checkpoints off.
+
+Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a function of a
+source, `run` sends so many rows through it and answers with the seconds from the job's submission to its end, `first`
+answers with the seconds to the first row's result.
+"""
+
+import json
+import os
+import sys
+import time
+import types
+
+# A local run would put the worker into a thread of this process.
+os.environ["_python_worker_execution_mode"] = "process"
+
+# What the JVM and PyFlink print must not get between the answers.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+from pyflink.common import Row  # noqa: E402
+from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment  # noqa: E402
+from pyflink.table.udf import UserDefinedFunctionWrapper, udf  # noqa: E402
+
+# The sources import PyFlink's names from our package.
+package = types.ModuleType("cloister")
+package.DataTypes, package.Row, package.udf = DataTypes, Row, udf
+sys.modules["cloister"] = package
+
+
+class Cluster:
+    """The mini-cluster, and the function that is loaded."""
+
+    def __init__(self, mode):
+        self.tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        options = self.tables.get_config()
+        options.set("parallelism.default", "1")
+        options.set("python.execution-mode", mode)
+        options.set("python.executable", sys.executable)
+        self.select = None
+
+    def load(self, source, function, argument, result):
+        """Makes the function `f` of a source; `argument` is its SQL argument from the number `id` of a row."""
+        # By value to the worker, as what is defined in a program is.
+        names = {"__name__": "__main__"}
+        exec(compile(source, "udf.py", "exec"), names)
+        f = names[function]
+        if not isinstance(f, UserDefinedFunctionWrapper):
+            f = udf(f, result_type=DataTypes.BIGINT() if result == "BIGINT" else DataTypes.STRING())
+        self.tables.drop_temporary_system_function("f")
+        self.tables.create_temporary_system_function("f", f)
+        self.tables.execute_sql("DROP TEMPORARY TABLE IF EXISTS nowhere")
+        self.tables.execute_sql(f"CREATE TEMPORARY TABLE nowhere (x {result}) WITH ('connector' = 'blackhole')")
+        self.select = f"SELECT f({argument}) AS x FROM numbers"
+        return True
+
+    def run(self, rows):
+        """Sends rows through the function; the seconds."""
+        self._numbers(rows)
+        start = time.perf_counter()
+        self.tables.execute_sql(f"INSERT INTO nowhere {self.select}").wait()
+        return time.perf_counter() - start
+
+    def first(self):
+        """The seconds from a job's submission to its first result."""
+        self._numbers(1)
+        start = time.perf_counter()
+        with self.tables.execute_sql(self.select).collect() as results:
+            next(results)
+            return time.perf_counter() - start
+
+    def _numbers(self, rows):
+        self.tables.execute_sql("DROP TEMPORARY TABLE IF EXISTS numbers")
+        self.tables.execute_sql(
+            "CREATE TEMPORARY TABLE numbers (id BIGINT) WITH ('connector' = 'datagen', "
+            f"'rows-per-second' = '1000000000', 'number-of-rows' = '{rows}', "
+            "'fields.id.min' = '0', 'fields.id.max' = '1000000')"
+        )
+
+
+def main():
+    cluster = Cluster(sys.argv[1])
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"ok": getattr(cluster, request["do"])(**request["with"])}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"[:2000]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+main()
