@@ -336,3 +336,38 @@ fn deadlines_of_many_tenants_hold_at_once_and_a_call_can_have_its_own() {
     }
     assert!(before.elapsed() < Duration::from_secs(30), "the job's own deadline");
 }
+
+#[test]
+fn a_tenant_whose_calls_never_end_takes_no_slot_from_another_one() {
+    for (mode, calls) in [(ExecutionMode::Wasm, 20), (ExecutionMode::Process, 4)] {
+        let session = Session::with_concurrency(2);
+        let attacker = session.tenant("attacker", TenantLimits::default());
+        session.tenant("bystander", TenantLimits::default());
+        let endless = Limits::default().deadline(None);
+        let spinning = start(&session, options(mode).tenant("attacker").limits(endless).parallelism(calls));
+        let bystander = start(&session, options(mode).tenant("bystander"));
+        let token = CancelToken::new();
+        let spinners: Vec<_> = (0..calls)
+            .map(|_| {
+                let (job, options) = (spinning.clone(), CallOptions::default().cancel(token.clone()));
+                thread::spawn(move || call_with(&job, "spin", 0, &options))
+            })
+            .collect();
+        // One of two slots is the bystander's, so that one call spins and the others wait.
+        while attacker.stats().waiting + 1 < calls as u64 {
+            thread::yield_now();
+        }
+        for value in 0..100 {
+            assert_eq!(call(&bystander, "echo", value).expect("a turn"), value, "{mode}");
+            assert_eq!(attacker.stats().running, 1, "{mode}");
+        }
+        // Those that wait are cancelled as well as the one that runs.
+        token.cancel();
+        for spinner in spinners {
+            assert!(matches!(spinner.join().expect("no panic"), Err(Error::Cancelled)), "{mode}");
+        }
+        let stats = attacker.stats();
+        assert_eq!((stats.running, stats.waiting), (0, 0), "{mode}");
+        assert_eq!(call(&spinning, "echo", 1).expect("a new executor"), 1, "{mode}");
+    }
+}

@@ -46,6 +46,7 @@ mod pool;
 mod promise;
 mod protocol;
 mod report;
+mod schedule;
 mod session;
 mod signature;
 mod tenant;

@@ -2,24 +2,34 @@
 //! (the wasm engine, the worker server).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
 use crate::job::{Job, JobOptions};
 use crate::limits::TenantLimits;
+use crate::schedule::Scheduler;
 use crate::tenant::{self, Tenant};
 
 /// One running host with many jobs. Cheap to make; the engines behind it are made on first use and shared by all
 /// sessions of the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Session {
     tenants: Mutex<BTreeMap<String, Tenant>>,
+    scheduler: Arc<Scheduler>,
 }
 
 impl Session {
-    /// A session without jobs.
+    /// A session without jobs, which runs as many calls side by side as there are CPUs.
     pub fn new() -> Self {
         Session::default()
+    }
+
+    /// A session without jobs, which runs up to `calls` calls side by side (at least 1) when it has more than one
+    /// tenant: the others wait for their tenant's turn, by weight. More than there are CPUs is right where functions
+    /// wait much and compute little. A tenant's first call can exceed it by one for each tenant, so that no tenant
+    /// waits for another one's long call; thread mode does not count.
+    pub fn with_concurrency(calls: usize) -> Self {
+        Session { tenants: Mutex::default(), scheduler: Scheduler::new(calls) }
     }
 
     /// Defines the tenant `name`, or changes its limits. Jobs join it with
@@ -31,7 +41,7 @@ impl Session {
             tenant.set_limits(limits);
             return tenant.clone();
         }
-        let tenant = Tenant::new(name, limits);
+        let tenant = Tenant::new(name, limits, &self.scheduler);
         tenants.insert(name.into(), tenant.clone());
         tenant
     }
@@ -53,7 +63,7 @@ impl Session {
         match tenants.get(name) {
             Some(tenant) => Ok(tenant.clone()),
             None if name == tenant::DEFAULT => {
-                let tenant = Tenant::new(name, TenantLimits::default());
+                let tenant = Tenant::new(name, TenantLimits::default(), &self.scheduler);
                 tenants.insert(name.into(), tenant.clone());
                 Ok(tenant)
             }
@@ -64,5 +74,11 @@ impl Session {
 
     fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Tenant>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session::with_concurrency(std::thread::available_parallelism().map_or(1, usize::from))
     }
 }

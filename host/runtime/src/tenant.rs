@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::limits::TenantLimits;
+use crate::schedule::{Lane, Scheduler};
 
 /// The tenant of jobs that name none.
 pub(crate) const DEFAULT: &str = "default";
@@ -21,6 +22,7 @@ struct Inner {
     name: String,
     limits: Mutex<TenantLimits>,
     account: Arc<Account>,
+    lane: Lane,
     jobs: AtomicU64,
 }
 
@@ -38,14 +40,19 @@ pub struct TenantStats {
     pub peak_memory_bytes: u64,
     /// CPU time of its calls: see [`JobStats::cpu`](crate::JobStats::cpu).
     pub cpu: Duration,
+    /// Calls that run now, and calls that wait for their turn; counted in sessions with more than one tenant, without
+    /// those of thread mode.
+    pub running: u64,
+    /// See `running`.
+    pub waiting: u64,
 }
 
 impl Tenant {
-    pub(crate) fn new(name: &str, limits: TenantLimits) -> Tenant {
+    pub(crate) fn new(name: &str, limits: TenantLimits, scheduler: &Arc<Scheduler>) -> Tenant {
         let account = Account::of_tenant(name, &limits);
-        Tenant {
-            inner: Arc::new(Inner { name: name.into(), limits: Mutex::new(limits), account, jobs: AtomicU64::new(0) }),
-        }
+        let lane = scheduler.lane(limits.weight);
+        let (limits, jobs) = (Mutex::new(limits), AtomicU64::new(0));
+        Tenant { inner: Arc::new(Inner { name: name.into(), limits, account, lane, jobs }) }
     }
 
     /// Its name.
@@ -62,6 +69,7 @@ impl Tenant {
     pub fn set_limits(&self, limits: TenantLimits) {
         let mut current = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.account.set_limits(&limits);
+        self.inner.lane.set_weight(limits.weight);
         *current = limits;
     }
 
@@ -69,12 +77,15 @@ impl Tenant {
     pub fn stats(&self) -> TenantStats {
         let account = &self.inner.account;
         let (memory_bytes, peak_memory_bytes) = account.memory_used();
+        let (running, waiting) = self.inner.lane.load();
         TenantStats {
             jobs: self.inner.jobs.load(Ordering::Relaxed),
             executors: account.executors_used(),
             memory_bytes,
             peak_memory_bytes,
             cpu: account.cpu_used(),
+            running,
+            waiting,
         }
     }
 
@@ -82,9 +93,14 @@ impl Tenant {
         &self.inner.account
     }
 
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.inner.lane
+    }
+
     /// Counts a job until the membership is dropped.
     pub(crate) fn join(&self) -> Membership {
         self.inner.jobs.fetch_add(1, Ordering::Relaxed);
+        self.inner.lane.job_started();
         Membership(self.clone())
     }
 }
@@ -102,5 +118,6 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         self.0.inner.jobs.fetch_sub(1, Ordering::Relaxed);
+        self.0.inner.lane.job_ended();
     }
 }

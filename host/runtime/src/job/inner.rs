@@ -16,6 +16,7 @@ use crate::function::{Argument, Binding, CallOptions, Evaluation, OnError};
 use crate::log::JobLog;
 use crate::pool::Pool;
 use crate::protocol::{self, EvalFailure, Evaluated};
+use crate::schedule::Turn;
 use crate::tenant::Membership;
 use crate::{Error, ExecutionMode, Limit, Limits};
 
@@ -70,6 +71,8 @@ impl JobInner {
         context: &CallContext<'_>,
         mut loaded: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Slot, Error> {
+        let _turn = self.turn(context.token)?;
+        let context = &CallContext { token: context.token, ..self.context(CallOptions::NONE) };
         let place = self.account.executor()?;
         let memory = self.account.hold(self.factory.memory_in_advance())?;
         let executors = self.counters.executors.fetch_add(1, Ordering::Relaxed) + 1;
@@ -81,7 +84,7 @@ impl JobInner {
             self.copies.want();
         }
         let mut executor = self.factory.start(context)?;
-        // A deadline is for the user's code: what starting took is not taken from it. Nor is the load the call's.
+        // A deadline is for the user's code: what starting took is not taken from it.
         let context = &CallContext { token: context.token, ..self.context(CallOptions::NONE) };
         let started = Instant::now();
         let (load, files) = self.setup.split_last().ok_or_else(|| Error::internal("a job without a source"))?;
@@ -95,17 +98,27 @@ impl JobInner {
         Ok(Slot::new(executor, place, memory, 0))
     }
 
+    /// [`Error::Cancelled`] if the job is cancelled, or the call with this token.
+    fn cancellation(&self, token: Option<&CancelToken>) -> Option<Error> {
+        let cancelled = self.cancelled.load(Ordering::Relaxed) || token.is_some_and(CancelToken::is_cancelled);
+        cancelled.then_some(Error::Cancelled)
+    }
+
+    /// Waits for the tenant's turn, in the modes whose calls are scheduled.
+    pub(super) fn turn(&self, token: Option<&CancelToken>) -> Result<Option<Turn<'_>>, Error> {
+        if self.mode == ExecutionMode::Thread {
+            return Ok(None);
+        }
+        self.membership.tenant().lane().turn(&|| self.cancellation(token))
+    }
+
     /// Lends a slot that has loaded the source and follows every binding.
     pub(super) fn with_slot<R>(
         &self,
         options: &CallOptions,
         run: impl FnOnce(&mut Slot, &CallContext<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let cancelled = || {
-            let token = options.cancel.as_ref();
-            let cancelled = self.cancelled.load(Ordering::Relaxed) || token.is_some_and(CancelToken::is_cancelled);
-            cancelled.then_some(Error::Cancelled)
-        };
+        let cancelled = || self.cancellation(options.cancel.as_ref());
         if let Some(error) = cancelled() {
             return Err(error);
         }
@@ -118,6 +131,8 @@ impl JobInner {
             || self.start_slot(&self.context(options), |reply| protocol::read_text(reply).map(drop)),
             Slot::is_usable,
             |slot| {
+                let _turn = self.turn(options.cancel.as_ref())?;
+                // The deadline begins when the call does: waiting is not the code's fault.
                 let context = self.context(options);
                 let result = self.follow(slot, &context).and_then(|()| run(slot, &context));
                 self.counters.peak_memory.fetch_max(slot.executor.peak_memory(), Ordering::Relaxed);

@@ -173,10 +173,12 @@ impl Job {
     /// # Errors
     /// The first error of a `close()`; the executors are ended all the same.
     pub fn close(&self) -> Result<(), Error> {
-        let context = self.inner.context(CallOptions::NONE);
         let mut first = Ok(());
         for mut slot in self.inner.pool.drain() {
-            let closed = slot.executor.request(&protocol::close(), &context, &mut |reply| protocol::read_done(reply));
+            let closed = self.inner.turn(None).and_then(|_turn| {
+                let context = self.inner.context(CallOptions::NONE);
+                slot.executor.request(&protocol::close(), &context, &mut |reply| protocol::read_done(reply))
+            });
             first = first.and(closed);
         }
         first
