@@ -5,13 +5,14 @@
 // columns of simple types, with the same meaning: all rows are called before the first result is judged, no row is
 // called twice, and what is not plainly right is left to the harness's strict check and its words.
 
-#include "python.h"
+#include "dates.h"
 
-enum kind { BOOLS, INTS, UNSIGNED, FLOATS, TEXTS, BYTES };
+// Days, and microseconds: of the day, since 1970 without a zone, and in UTC.
+enum kind { BOOLS, INTS, UNSIGNED, FLOATS, TEXTS, BYTES, DAYS, TIMES, STAMPS, INSTANTS };
 
 enum { MOST_ARGUMENTS = 8 };
 
-// An argument. Bools are bits; ints have 64 bits and floats are doubles, whatever they are in the column.
+// An argument. Bools are bits; all numbers have 64 bits, whatever they have in the column.
 struct column {
     uint32_t kind, constant;
     const void *values;
@@ -22,12 +23,15 @@ struct column {
 struct plan {
     // What the harness said: see `Harness.native` there.
     object *function, *coerce, *describe, *written, *flush;
-    uint32_t plain, handle, rows, arity;
+    uint32_t plain;
+    struct dates dates;
+    uint32_t handle, rows, arity;
     // The result.
     uint32_t kind, limit;
-    int64_t least, most; // of ints
+    int64_t least, most; // of ints, days and microseconds
     double bound;        // floats from here on are too large
     int64_t exact;       // ints up to here are exact floats
+    int64_t unit;        // the microseconds of what is counted in the column
     void *values;        // bools one byte each
     uint32_t *offsets;
     uint8_t *valid;
@@ -38,7 +42,7 @@ struct plan {
     struct column arguments[MOST_ARGUMENTS];
 };
 
-_Static_assert(offsetof(struct plan, arguments) == 104 && sizeof(struct column) == 20, "the host knows the layout");
+_Static_assert(offsetof(struct plan, arguments) == 128 && sizeof(struct column) == 20, "the host knows the layout");
 
 enum status { DONE, SAID, FULL, NO_MEMORY, BROKEN };
 enum fit { TAKEN, ODD, TOO_LARGE, TOO_MUCH };
@@ -106,8 +110,16 @@ INLINE object *make_text(const char *text, size_t size) {
     return made;
 }
 
+static object *make_moment(const struct plan *plan, uint32_t kind, int64_t value) {
+    switch (kind) {
+    case DAYS: return make_date(&plan->dates, value);
+    case TIMES: return make_time(&plan->dates, value);
+    default: return make_datetime(&plan->dates, value, kind == INSTANTS);
+    }
+}
+
 // The value of a row, as a new reference or a borrowed one to something immortal; NULL when memory is short.
-INLINE object *make(const struct column *column, uint32_t row) {
+INLINE object *make(const struct plan *plan, const struct column *column, uint32_t row) {
     if (column->valid && !(column->valid[row >> 3] >> (row & 7) & 1)) return known.none;
     switch (column->kind) {
     case BOOLS:
@@ -119,6 +131,7 @@ INLINE object *make(const struct column *column, uint32_t row) {
     case FLOATS:
         return PyFloat_FromDouble(((const double *)column->values)[row]);
     }
+    if (UNLIKELY(column->kind >= DAYS)) return make_moment(plan, column->kind, ((const int64_t *)column->values)[row]);
     const char *data = (const char *)column->values + column->offsets[row];
     size_t size = column->offsets[row + 1] - column->offsets[row];
     return column->kind == TEXTS ? make_text(data, size) : PyBytes_FromStringAndSize(data, size);
@@ -175,6 +188,42 @@ INLINE enum fit take_float(struct plan *plan, uint32_t row, object *result) {
     return !finite || (value < plan->bound && value > -plan->bound) ? TAKEN : ODD;
 }
 
+// Days or microseconds, if the column's unit can hold them.
+INLINE enum fit put_wire(struct plan *plan, uint32_t row, int64_t value) {
+    if (value < plan->least || value > plan->most || (plan->unit > 1 && value % plan->unit)) return ODD;
+    ((int64_t *)plan->values)[row] = value;
+    return TAKEN;
+}
+
+// Whether the layouts of dates hold, once `run` has looked.
+static bool dates_known, dates_layouts;
+
+static enum fit take_moment(struct plan *plan, uint32_t row, object *result) {
+    const struct moment *moment = (const struct moment *)result;
+    object *type = result->type;
+    if (!dates_layouts) return ODD;
+    switch (plan->kind) {
+    case DAYS:
+        if (type == plan->dates.date) return put_wire(plan, row, read_date(result));
+        break;
+    case TIMES:
+        if (type == plan->dates.time && !moment->aware) return put_wire(plan, row, read_time(result));
+        break;
+    case STAMPS:
+        if (type == plan->dates.datetime && !moment->aware) return put_wire(plan, row, read_datetime(result));
+        break;
+    default:
+        if (type == plan->dates.datetime && moment->aware && moment->zone == plan->dates.utc)
+            return put_wire(plan, row, read_datetime(result));
+        break;
+    }
+    return ODD;
+}
+
+INLINE bool varies(uint32_t kind) {
+    return kind == TEXTS || kind == BYTES;
+}
+
 // Puts a result into the column, if it is exactly of the type or None.
 INLINE enum fit take(struct plan *plan, uint32_t row, object *result) {
     object *type = result->type;
@@ -215,11 +264,11 @@ INLINE enum fit take(struct plan *plan, uint32_t row, object *result) {
         }
         break;
     }
-    if (result != known.none) return ODD;
+    if (result != known.none) return plan->kind >= DAYS ? take_moment(plan, row, result) : ODD;
     set_null(plan, row);
     if (plan->kind == BOOLS) ((uint8_t *)plan->values)[row] = 0;
-    else if (plan->kind < TEXTS) ((int64_t *)plan->values)[row] = 0;
-    else plan->offsets[row + 1] = plan->length;
+    else if (varies(plan->kind)) plan->offsets[row + 1] = plan->length;
+    else ((int64_t *)plan->values)[row] = 0;
     return TAKEN;
 }
 
@@ -280,7 +329,10 @@ COLD static enum status judge(struct plan *plan, uint32_t row, object *result) {
             drop(answer);
             return status;
         }
-        fit = take(plan, row, payload);
+        int64_t value;
+        // Of dates and times the harness gives numbers.
+        bool wire = plan->kind >= DAYS && payload->type == known.integer && read_integer(payload, &value);
+        fit = wire ? put_wire(plan, row, value) : take(plan, row, payload);
     }
     drop(answer);
     switch (fit) {
@@ -306,7 +358,7 @@ static enum status call_rows(struct plan *plan, object **arguments, object **lat
         for (uint32_t at = 0; at < plan->arity; at++) {
             const struct column *column = &plan->arguments[at];
             if (column->constant) continue;
-            arguments[at] = make(column, row);
+            arguments[at] = make(plan, column, row);
             if (UNLIKELY(!arguments[at])) return NO_MEMORY;
         }
         object *result = call(plan, arguments);
@@ -332,7 +384,7 @@ static enum status judge_late(struct plan *plan, object *late) {
     ptrdiff_t count = PyList_Size(late);
     // The first one may have been refused after it had counted itself in.
     uint32_t first = plan->rows - count;
-    if (plan->kind >= TEXTS) plan->length = plan->offsets[first];
+    if (varies(plan->kind)) plan->length = plan->offsets[first];
     for (ptrdiff_t at = 0; at < count; at++) {
         // The harness runs code of the user's, which can reach the list.
         object *result = PyList_GetItem(late, at);
@@ -351,12 +403,18 @@ static enum status run(struct plan *plan) {
     object **arguments = slots + 1;
     object *late = NULL;
     enum status status = DONE;
+    if (plan->kind >= DAYS && !dates_known) {
+        dates_layouts = known.layouts && dates_hold(&plan->dates);
+        // Memory may have been short: the next call tries again.
+        dates_known = !PyErr_Occurred();
+        PyErr_Clear();
+    }
     for (uint32_t at = 0; at < plan->arity; at++) {
         if (!plan->arguments[at].constant) continue;
-        arguments[at] = make(&plan->arguments[at], 0);
+        arguments[at] = make(plan, &plan->arguments[at], 0);
         if (!arguments[at]) status = NO_MEMORY;
     }
-    if (plan->kind >= TEXTS) plan->offsets[0] = 0;
+    if (varies(plan->kind)) plan->offsets[0] = 0;
     if (status == DONE) status = call_rows(plan, arguments, &late);
     if (status == DONE && late) status = judge_late(plan, late);
     for (uint32_t at = 0; at < plan->arity; at++) drop(arguments[at]);

@@ -23,6 +23,8 @@ pub fn framed<R>(mode: ExecutionMode, run: impl FnOnce() -> R) -> R {
 pub fn agree_on_everything(mode: ExecutionMode) {
     every_simple_type_goes_through_unchanged(mode);
     results_that_are_not_plain(mode);
+    moments_that_are_not_plain(mode);
+    moments_that_python_lacks(mode);
     errors(mode);
     arguments(mode);
 }
@@ -63,6 +65,35 @@ fn columns() -> Vec<ArrayRef> {
         Arc::new(LargeStringArray::from_iter(texts)),
         Arc::new(BinaryArray::from_iter(bytes)),
         Arc::new(LargeBinaryArray::from_iter(bytes)),
+    ]
+}
+
+/// One column of each type of dates and times that is converted directly, with the ends of what Python can hold.
+fn moments() -> Vec<ArrayRef> {
+    const DAYS: [i64; 3] = [-719_162, 19_782, 2_932_896];
+    const DAY: i64 = 86_400;
+    // The last second of each of the days, and the same time of each day.
+    let seconds = DAYS.map(|day| day * DAY + DAY - 1);
+    let times = [0, 45_296, DAY - 1];
+    let rows = |values: [i64; 3]| [Some(values[0]), None, Some(values[1]), None, Some(values[2])];
+    let thousands = |values: [i64; 3], factor: i64, more: i64| values.map(|value| value * factor + more);
+    let stamps = |values: [i64; 3]| rows(values).to_vec();
+    let small = |values: [i64; 3]| rows(values).map(|value| value.map(|value| value as i32)).to_vec();
+    // 64 bits of nanoseconds end in 2262.
+    let near = [-9_000_000_000_123_456_000, 0, 9_000_000_000_123_456_000];
+    vec![
+        Arc::new(Date32Array::from(small(DAYS))),
+        Arc::new(Date64Array::from(stamps(thousands(DAYS, DAY * 1_000, 0)))),
+        Arc::new(Time32SecondArray::from(small(times))),
+        Arc::new(Time32MillisecondArray::from(small(thousands(times, 1_000, 7)))),
+        Arc::new(Time64MicrosecondArray::from(stamps(thousands(times, 1_000_000, 7)))),
+        Arc::new(Time64NanosecondArray::from(stamps(thousands(times, 1_000_000_000, 7_000)))),
+        Arc::new(TimestampSecondArray::from(stamps(seconds))),
+        Arc::new(TimestampMillisecondArray::from(stamps(thousands(seconds, 1_000, 7)))),
+        Arc::new(TimestampMicrosecondArray::from(stamps(thousands(seconds, 1_000_000, 999_999)))),
+        Arc::new(TimestampNanosecondArray::from(stamps(near))),
+        Arc::new(TimestampMicrosecondArray::from(stamps(thousands(seconds, 1_000_000, 1))).with_timezone("UTC")),
+        Arc::new(TimestampSecondArray::from(stamps([0, 1_720_000_000, -1])).with_timezone("Europe/Prague")),
     ]
 }
 
@@ -111,7 +142,7 @@ fn steady(outcome: &Result<ArrayRef, Error>) -> String {
 }
 
 fn every_simple_type_goes_through_unchanged(mode: ExecutionMode) {
-    for column in columns() {
+    for column in columns().into_iter().chain(moments()) {
         let whole =
             agree(mode, "def f(x): return x", &[column.clone().into()], 5, column.data_type()).expect("a result");
         assert_eq!(&whole, &column);
@@ -157,6 +188,58 @@ VALUES = [
                 assert!(matches!(error, Error::Type(ref error) if error.row == Some(1)), "{index}: {error:?}");
             }
         }
+    }
+}
+
+fn moments_that_are_not_plain(mode: ExecutionMode) {
+    let odd = "
+import datetime as dt
+from zoneinfo import ZoneInfo
+class Day(dt.date): pass
+class Moment(dt.datetime): pass
+class Zone(dt.tzinfo):
+    def utcoffset(self, when): raise ValueError('no')
+two = dt.timezone(dt.timedelta(hours=2))
+VALUES = [
+    dt.date(2024, 2, 29), Day(2024, 2, 29), dt.date.min, dt.date.max, 5, 'text', None, 1.5, True,
+    dt.time(1, 2, 3), dt.time(1, 2, 3, 4), dt.time(1, 2, 3, 4000), dt.time(1, 2, tzinfo=dt.timezone.utc), dt.time(1, fold=1),
+    dt.datetime(2024, 2, 29, 1, 2, 3), dt.datetime(2024, 2, 29, 1, 2, 3, 4), dt.datetime(2024, 2, 29, 1, 2, 3, 4000),
+    dt.datetime.min, dt.datetime.max, dt.datetime(1969, 12, 31, 23, 59, 59, 999999), dt.datetime(2024, 1, 1, fold=1),
+    Moment(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), dt.datetime(2024, 1, 1, 5, tzinfo=two),
+    dt.datetime(2024, 1, 1, tzinfo=ZoneInfo('UTC')), dt.datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo('Europe/Prague'), fold=1),
+    dt.datetime(2024, 1, 1, tzinfo=Zone()), dt.datetime(1, 1, 1, tzinfo=two), dt.timedelta(1),
+]
+def f(x): return VALUES[x]
+";
+    // Each value alone, and all that fit in one bundle.
+    for column in moments() {
+        let mut good = Vec::new();
+        for index in 0..29 {
+            match agree(mode, odd, &[ints([index]).into()], 1, column.data_type()) {
+                Ok(_) => good.push(index),
+                Err(error) => assert!(matches!(error, Error::Type(_)), "{index}: {error:?}"),
+            }
+        }
+        assert!(good.len() > 1, "{:?}", column.data_type());
+        let rows = good.len();
+        agree(mode, odd, &[ints(good).into()], rows, column.data_type()).expect("a result");
+    }
+}
+
+/// Arrow can count days that Python cannot: the harness says which row has one.
+fn moments_that_python_lacks(mode: ExecutionMode) {
+    let columns: [ArrayRef; 5] = [
+        Arc::new(Date32Array::from(vec![Some(0), None, Some(2_932_897)])),
+        Arc::new(Date32Array::from(vec![Some(0), None, Some(-719_163)])),
+        Arc::new(Time64MicrosecondArray::from(vec![Some(0), None, Some(86_400_000_000)])),
+        Arc::new(TimestampSecondArray::from(vec![Some(0), None, Some(i64::MAX)])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None, Some(i64::MIN)]).with_timezone("UTC")),
+    ];
+    for column in columns {
+        let result = agree(mode, "def f(x): return 1", &[column.clone().into()], 3, &DataType::Int64);
+        assert!(result.is_err(), "{column:?}");
+        let two = column.slice(0, 2);
+        agree(mode, "def f(x): return repr(x)", &[two.into()], 2, &DataType::Utf8).expect("a result");
     }
 }
 

@@ -310,6 +310,7 @@ fn allocate(caller: &mut Call<'_>, align: u32, length: u32) -> Result<u32> {
 }
 
 struct Flat {
+    instance: wasmtime::Instance,
     store: Store<Host>,
     memory: Memory,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
@@ -325,6 +326,7 @@ impl Flat {
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         assert!(instance.get_global(&mut store, "__stack_pointer").is_some());
         Self {
+            instance,
             memory,
             realloc: instance.get_typed_func(&mut store, "cabi_realloc").unwrap(),
             handle: instance.get_typed_func(&mut store, "handle").unwrap(),
@@ -412,11 +414,18 @@ fn the_image_allocates_like_the_component() {
 #[test]
 fn the_layouts_of_objects_that_the_shim_reads_are_those_of_this_interpreter() {
     on_large_stack(|| {
-        let (engine, module) = flat();
-        let mut store = Store::new(engine, Host::default());
-        let instance = linker(engine, module).unwrap().instantiate(&mut store, module).unwrap();
-        let hold = instance.get_typed_func::<(), u32>(&mut store, "layouts_hold").unwrap();
-        assert_eq!(hold.call(&mut store, ()).unwrap(), 1, "the column loop would only take the slow ways");
+        let mut flat = Flat::new();
+        assert_eq!(status(&flat.handle(&load("def f(x): return x\n"))), 0);
+        assert_eq!(status(&flat.handle(&bind("f", "int64", "fail"))), 0);
+        // The reply ends with the addresses of `date`, `time`, `datetime` and UTC, as ints of 4 bytes.
+        let reply = flat.handle(&request(vec![Value::Int(6), Value::Int(0)]));
+        let words = reply[reply.len() - 20..].as_chunks::<5>().0.iter();
+        let words: Vec<u32> = words.map(|[_, rest @ ..]| u32::from_le_bytes(*rest)).collect();
+        let simple = flat.instance.get_typed_func::<(), u32>(&mut flat.store, "layouts_hold").unwrap();
+        assert_eq!(simple.call(&mut flat.store, ()).unwrap(), 1, "the column loop would only take the slow ways");
+        let moments = (words[0], words[1], words[2], words[3]);
+        let dates = flat.instance.get_typed_func::<(u32, u32, u32, u32), u32>(&mut flat.store, "dates_layouts_hold");
+        assert_eq!(dates.unwrap().call(&mut flat.store, moments).unwrap(), 1, "dates would all go to the harness");
     });
 }
 

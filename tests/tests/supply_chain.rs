@@ -61,3 +61,17 @@ fn every_package_is_of_the_registry_and_has_a_licence_that_is_taken() {
     }
     assert!(refused.is_empty(), "{refused:#?}");
 }
+
+#[test]
+fn the_compiler_that_the_image_s_build_fetches_is_pinned_by_hash() {
+    let requirements = include_str!("../../guest/shim/requirements.txt").replace("\\\n", " ");
+    let lines: Vec<&str> =
+        requirements.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        let mut words = line.split_whitespace();
+        assert!(words.next().is_some_and(|package| package.contains("==")), "{line}");
+        assert!(words.clone().count() > 0, "{line}");
+        assert!(words.all(|hash| hash.strip_prefix("--hash=sha256:").is_some_and(|hash| hash.len() == 64)), "{line}");
+    }
+}

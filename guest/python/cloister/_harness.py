@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date, datetime, time, timezone
 from functools import partial
 from importlib import invalidate_caches
 from marshal import dumps as _dumps
@@ -30,6 +31,7 @@ __all__ = ["Harness", "Renewal"]
 _from_json, _to_json = json.loads, json.dumps
 _isinstance, _len, _type = isinstance, len, type
 
+_MOMENTS = (date, time, datetime, timezone.utc)
 _VERSION = 2  # of marshal: no references, no interning
 # For when even describing an error fails.
 _NO_MEMORY = _dumps((1, encode(problem("limit", "out of memory", limit="memory"))), _VERSION)
@@ -267,12 +269,13 @@ class Harness:
 
     def _native(self, handle: int) -> Tuple[Any, ...]:
         """Addresses: what a bound function calls, `coerce`, `describe`, the list of streams with something to flush and
-        what flushes them; and 1 if the function is written in Python, else 0.
+        what flushes them; 1 if the function is written in Python, else 0; the types of dates and times, and UTC.
         """
         call = self._bound[handle].call
         parts = (call, self.coerce, self.describe, self._written, partial(_output.flush, self._written))
         self._native_parts.append(parts)  # alive as long as somebody has their addresses
-        return 0, tuple([id(part) for part in parts]) + (int(_type(call) is FunctionType),)
+        plain = int(_type(call) is FunctionType)
+        return 0, tuple([id(part) for part in parts]) + (plain,) + tuple([id(moment) for moment in _MOMENTS])
 
     def _explain(self, handle: int) -> Tuple[Any, ...]:
         reply = self._kept.reply

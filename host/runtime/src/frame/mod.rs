@@ -47,4 +47,6 @@ pub use encode::encode_column;
 pub use error::FrameError;
 pub use packed::encode_argument;
 pub use reader::Reader;
+#[cfg(feature = "wasm")]
+pub(crate) use units::Ratio;
 pub use writer::Writer;

@@ -11,19 +11,19 @@ pub(super) const DAY_IN_US: i64 = 86_400_000_000;
 
 /// How an Arrow value becomes a wire value, and back. One of the two is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ratio {
+pub(crate) struct Ratio {
     /// Wire units in one Arrow unit.
-    pub(super) wire_per_arrow: i64,
+    pub(crate) wire_per_arrow: i64,
     /// Arrow units in one wire unit.
     pub(super) arrow_per_wire: i64,
 }
 
 impl Ratio {
     /// Days on the wire, milliseconds in Arrow.
-    pub(super) const DATE64: Ratio = Ratio { wire_per_arrow: 1, arrow_per_wire: DAY_IN_MS };
+    pub(crate) const DATE64: Ratio = Ratio { wire_per_arrow: 1, arrow_per_wire: DAY_IN_MS };
 
     /// Microseconds on the wire, `unit` in Arrow.
-    pub(super) const fn of(unit: TimeUnit) -> Ratio {
+    pub(crate) const fn of(unit: TimeUnit) -> Ratio {
         let (wire_per_arrow, arrow_per_wire) = match unit {
             TimeUnit::Second => (1_000_000, 1),
             TimeUnit::Millisecond => (1_000, 1),
@@ -35,7 +35,7 @@ impl Ratio {
 
     /// The wire value of an Arrow value; as an error if it needs more than 64 bits.
     #[inline]
-    pub(super) fn to_wire(self, value: i64) -> Result<i64, i128> {
+    pub(crate) fn to_wire(self, value: i64) -> Result<i64, i128> {
         // Division by a constant is a multiplication.
         match self.arrow_per_wire {
             1 => {}
@@ -47,7 +47,7 @@ impl Ratio {
 
     /// The Arrow value of a wire value, if there is one.
     #[inline]
-    pub(super) fn to_arrow(self, value: i64) -> Option<i64> {
+    pub(crate) fn to_arrow(self, value: i64) -> Option<i64> {
         if self.wire_per_arrow != 1 {
             return (value % self.wire_per_arrow == 0).then(|| value / self.wire_per_arrow);
         }

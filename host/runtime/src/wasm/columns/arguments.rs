@@ -5,7 +5,9 @@ use arrow::array::{Array, ArrayAccessor, AsArray, GenericByteArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::*;
 
+use super::kind::{Kind, ratio};
 use super::plan::{Input, Place};
+use crate::frame::Ratio;
 
 /// How many bytes the values of a column of texts or bytes have together.
 pub fn bytes(array: &dyn Array) -> usize {
@@ -24,6 +26,51 @@ pub fn bytes(array: &dyn Array) -> usize {
         DataType::BinaryView => array.as_binary_view().lengths().map(|length| length as usize).sum(),
         _ => 0,
     }
+}
+
+/// Calls `each` for each row's value of a column of dates or times, in Arrow's unit; where it is NULL, for what stands
+/// there.
+fn for_each_moment(array: &dyn Array, each: &mut dyn FnMut(usize, i64)) {
+    fn values<T: ArrowPrimitiveType>(array: &dyn Array, each: &mut dyn FnMut(usize, i64))
+    where
+        i64: From<T::Native>,
+    {
+        let values = array.as_primitive::<T>().values();
+        values.iter().enumerate().for_each(|(row, value)| each(row, i64::from(*value)));
+    }
+    use TimeUnit::*;
+    match array.data_type() {
+        DataType::Date32 => values::<Date32Type>(array, each),
+        DataType::Date64 => values::<Date64Type>(array, each),
+        DataType::Time32(Second) => values::<Time32SecondType>(array, each),
+        DataType::Time32(_) => values::<Time32MillisecondType>(array, each),
+        DataType::Time64(Microsecond) => values::<Time64MicrosecondType>(array, each),
+        DataType::Time64(_) => values::<Time64NanosecondType>(array, each),
+        DataType::Timestamp(Second, _) => values::<TimestampSecondType>(array, each),
+        DataType::Timestamp(Millisecond, _) => values::<TimestampMillisecondType>(array, each),
+        DataType::Timestamp(Microsecond, _) => values::<TimestampMicrosecondType>(array, each),
+        DataType::Timestamp(Nanosecond, _) => values::<TimestampNanosecondType>(array, each),
+        // `Kind::of` let only the types above through.
+        _ => {}
+    }
+}
+
+/// Whether Python can hold every value of a column of dates or times: if not, the harness says which one it cannot.
+pub fn are_moments(array: &dyn Array, kind: Kind) -> bool {
+    let (ratio, range) = (ratio(array.data_type()), kind.python_range());
+    let mut fits = true;
+    for_each_moment(array, &mut |row, value| {
+        fits &= ratio.to_wire(value).is_ok_and(|wire| range.contains(&wire)) || array.is_null(row);
+    });
+    fits
+}
+
+fn moments(out: &mut [u8], array: &dyn Array, ratio: Ratio) {
+    let out = out.as_chunks_mut::<8>().0;
+    for_each_moment(array, &mut |row, value| {
+        // Under a NULL may stand anything.
+        out[row] = ratio.to_wire(value).unwrap_or(0).to_le_bytes();
+    });
 }
 
 /// Writes a column where `input` says.
@@ -51,8 +98,7 @@ pub fn write(space: &mut [u8], input: &Input, array: &dyn Array) {
         DataType::LargeBinary => spans(space, input, array.as_binary::<i64>()),
         DataType::Utf8View => views(space, input, array.as_string_view()),
         DataType::BinaryView => views(space, input, array.as_binary_view()),
-        // `Kind::of` let only the types above through.
-        _ => {}
+        moment => moments(part(space, values), array, ratio(moment)),
     }
 }
 

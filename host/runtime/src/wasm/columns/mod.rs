@@ -1,12 +1,13 @@
 //! Scalar functions of simple types without a frame: the host writes the columns' buffers into the guest's memory, a
 //! native loop there (`guest/shim/columns.c`) makes Python objects of them, calls the function and writes the results.
 //!
-//! `plan` (where everything lies, and what the loop is told), `arguments` (Arrow to buffers), `results` (buffers to
-//! Arrow). The meaning is that of the way by frames, which serves all other types; what is not plain is judged and
+//! `plan` (where everything lies, and what the loop is told), `kind` (how it sees a type), `arguments` (Arrow to
+//! buffers), `results` (buffers to Arrow). The meaning is that of the way by frames, which serves all other types; what is not plain is judged and
 //! worded by the same harness. Every byte that comes back is hostile: places are checked against the memory, offsets
 //! and text by arrow's own checks, numbers against their type.
 
 mod arguments;
+mod kind;
 mod plan;
 mod results;
 #[cfg(test)]
@@ -32,7 +33,7 @@ const FULL: u32 = 2;
 const NO_MEMORY: u32 = 3;
 
 /// What the loop needs of a binding, as the harness gave it: addresses in the guest's memory, which only the guest uses.
-type Native = [u32; 6];
+type Native = [u32; 10];
 
 /// The column loop of one sandbox.
 pub(super) struct Columns {

@@ -3,6 +3,7 @@
 
 use arrow::datatypes::DataType;
 
+use super::kind::{Kind, float_range, int_range, ratio};
 use super::{Native, arguments, broken};
 use crate::function::{Argument, Binding};
 
@@ -11,59 +12,28 @@ const MOST: usize = 8;
 
 /// Where the words of the plan lie in it.
 const NATIVE: usize = 0;
-const HANDLE: usize = 24;
-const ROWS: usize = 28;
-const ARITY: usize = 32;
-const KIND: usize = 36;
-const LIMIT: usize = 40;
-const LEAST: usize = 48;
-const MOST_INT: usize = 56;
-const BOUND: usize = 64;
-const EXACT: usize = 72;
-const VALUES: usize = 80;
-const OFFSETS: usize = 84;
-const VALID: usize = 88;
-const NULLS: usize = 92;
-const BYTES: usize = 96;
-const LENGTH: usize = 100;
-const ARGUMENTS: usize = 104;
+const HANDLE: usize = 40;
+const ROWS: usize = 44;
+const ARITY: usize = 48;
+const KIND: usize = 52;
+const LIMIT: usize = 56;
+const LEAST: usize = 64;
+const MOST_INT: usize = 72;
+const BOUND: usize = 80;
+const EXACT: usize = 88;
+const UNIT: usize = 96;
+const VALUES: usize = 104;
+const OFFSETS: usize = 108;
+const VALID: usize = 112;
+const NULLS: usize = 116;
+const BYTES: usize = 120;
+const LENGTH: usize = 124;
+const ARGUMENTS: usize = 128;
 const ARGUMENT: usize = 20;
 const SIZE: usize = ARGUMENTS + MOST * ARGUMENT;
 
 /// Of the block and of each buffer in it.
 pub const ALIGNMENT: u32 = 8;
-
-/// How the loop sees a type: `enum kind` there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Bools,
-    Ints,
-    Unsigned,
-    Floats,
-    Texts,
-    Bytes,
-}
-
-impl Kind {
-    /// The kind of an argument's type.
-    fn of(data_type: &DataType) -> Option<Kind> {
-        Some(match data_type {
-            DataType::Boolean => Kind::Bools,
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Kind::Ints,
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Kind::Ints,
-            DataType::UInt64 => Kind::Unsigned,
-            DataType::Float16 | DataType::Float32 | DataType::Float64 => Kind::Floats,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Texts,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Kind::Bytes,
-            _ => return None,
-        })
-    }
-
-    /// Whether values have lengths of their own.
-    pub fn varies(self) -> bool {
-        matches!(self, Kind::Texts | Kind::Bytes)
-    }
-}
 
 /// A buffer: where it starts in the block, and its size in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,6 +89,9 @@ impl Plan {
         for argument in arguments {
             let (array, constant) = (argument.array(), matches!(argument, Argument::Constant(_)));
             let kind = Kind::of(array.data_type())?;
+            if kind.is_moment() && !arguments::are_moments(array.as_ref(), kind) {
+                return None;
+            }
             let length = array.len();
             inputs.push(Input {
                 kind,
@@ -165,6 +138,7 @@ impl Plan {
         space[MOST_INT..MOST_INT + 8].copy_from_slice(&most.to_le_bytes());
         space[BOUND..BOUND + 8].copy_from_slice(&bound.to_le_bytes());
         space[EXACT..EXACT + 8].copy_from_slice(&exact.to_le_bytes());
+        space[UNIT..UNIT + 8].copy_from_slice(&ratio(&self.result).wire_per_arrow.to_le_bytes());
         put(space, VALUES, address(self.values));
         put(space, OFFSETS, address(self.offsets));
         put(space, VALID, address(self.valid));
@@ -204,26 +178,4 @@ pub fn said<'m>(space: &[u8], memory: &'m [u8]) -> wasmtime::Result<Said<'m>> {
 /// The plan's part of a space is as long as [`SIZE`], see [`Plan::new`].
 fn put(space: &mut [u8], at: usize, word: u32) {
     space[at..at + 4].copy_from_slice(&word.to_le_bytes());
-}
-
-fn int_range(data_type: &DataType) -> (i64, i64) {
-    match data_type {
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
-        DataType::UInt8 => (0, u8::MAX.into()),
-        DataType::UInt16 => (0, u16::MAX.into()),
-        DataType::UInt32 => (0, u32::MAX.into()),
-        _ => (i64::MIN, i64::MAX),
-    }
-}
-
-/// From where on a finite double becomes infinite in the type, and up to where ints are exact in it.
-fn float_range(data_type: &DataType) -> (f64, i64) {
-    match data_type {
-        // Half a step beyond the largest value: there the nearest value is the infinity.
-        DataType::Float16 => (65_520.0, 1 << 11),
-        DataType::Float32 => (f64::from(f32::MAX) + 2_f64.powi(103), 1 << 24),
-        _ => (f64::INFINITY, 1 << 53),
-    }
 }

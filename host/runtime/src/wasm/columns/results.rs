@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, GenericByteArray, GenericStringArray, OffsetSizeTrait, PrimitiveArray,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, GenericByteArray, GenericStringArray, OffsetSizeTrait,
+    PrimitiveArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::*;
 
 use super::broken;
+use super::kind::ratio;
 use super::plan::{Place, Plan, Said};
 
 type Half = <Float16Type as ArrowPrimitiveType>::Native;
@@ -42,6 +44,39 @@ pub fn read(plan: &Plan, space: &[u8], said: &Said<'_>) -> wasmtime::Result<Arra
         DataType::LargeUtf8 => texts::<i64>(plan, space, said, nulls),
         DataType::Binary => bytes::<i32>(plan, space, said, nulls),
         DataType::LargeBinary => bytes::<i64>(plan, space, said, nulls),
+        _ => moments(plan, values, nulls),
+    }
+}
+
+fn moments(plan: &Plan, values: &[u8], nulls: Option<NullBuffer>) -> wasmtime::Result<ArrayRef> {
+    use TimeUnit::*;
+    let ratio = ratio(&plan.result);
+    macro_rules! read {
+        ($ty:ty, $native:ty) => {
+            array::<$ty>(values, nulls, |bytes| {
+                let value = ratio.to_arrow(i64::from_le_bytes(bytes));
+                let value = value.and_then(|value| <$native>::try_from(value).ok());
+                value.ok_or_else(|| broken("a date or time that its type cannot hold"))
+            })
+        };
+    }
+    match &plan.result {
+        DataType::Date32 => read!(Date32Type, i32),
+        DataType::Date64 => read!(Date64Type, i64),
+        DataType::Time32(Second) => read!(Time32SecondType, i32),
+        DataType::Time32(_) => read!(Time32MillisecondType, i32),
+        DataType::Time64(Microsecond) => read!(Time64MicrosecondType, i64),
+        DataType::Time64(_) => read!(Time64NanosecondType, i64),
+        DataType::Timestamp(unit, zone) => {
+            let array = match unit {
+                Second => read!(TimestampSecondType, i64),
+                Millisecond => read!(TimestampMillisecondType, i64),
+                Microsecond => read!(TimestampMicrosecondType, i64),
+                Nanosecond => read!(TimestampNanosecondType, i64),
+            }?;
+            let data = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, zone.clone()));
+            Ok(arrow::array::make_array(data.build().map_err(|_| broken("a zone that its type cannot have"))?))
+        }
         _ => Err(broken("a result of another type")),
     }
 }

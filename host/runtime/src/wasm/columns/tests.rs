@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
 use super::plan::{self, Plan, Said};
 use super::results;
 use crate::OnError;
 use crate::function::{Argument, Binding};
 
-const TYPES: [DataType; 16] = [
+const TYPES: [DataType; 20] = [
     DataType::Boolean,
     DataType::Int8,
     DataType::Int16,
@@ -27,6 +27,10 @@ const TYPES: [DataType; 16] = [
     DataType::LargeUtf8,
     DataType::Binary,
     DataType::LargeBinary,
+    DataType::Date64,
+    DataType::Time32(TimeUnit::Second),
+    DataType::Time64(TimeUnit::Nanosecond),
+    DataType::Timestamp(TimeUnit::Nanosecond, None),
 ];
 
 fn planned(result: &DataType, arguments: &[Argument], rows: usize, limit: usize) -> Option<Plan> {
@@ -142,10 +146,10 @@ fn arguments_of_slices_start_at_their_first_value() {
     let arguments = [Argument::Column(bools.slice(1, 3)), Argument::Column(texts.slice(1, 3))];
     let plan = planned(&DataType::Int64, &arguments, 3, 1 << 20).expect("a plan");
     let mut space = vec![0; plan.size];
-    plan.write(&mut space, 1 << 16, &[7; 6], &arguments);
+    plan.write(&mut space, 1 << 16, &[7; 10], &arguments);
     let word = |at: usize| u32::from_le_bytes(space[at..at + 4].try_into().expect("4 bytes"));
     // Each argument: kind, constant, values, offsets, valid.
-    let (first, second) = (104, 124);
+    let (first, second) = (128, 148);
     let at = |pointer: u32| (pointer - (1 << 16)) as usize;
     assert_eq!((word(first), word(first + 4)), (0, 0));
     assert_eq!(space[at(word(first + 8))] & 7, 0b110);
