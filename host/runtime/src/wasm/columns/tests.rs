@@ -109,7 +109,7 @@ fn no_content_of_the_buffers_makes_the_host_panic() {
             // Small words now and then: offsets and lengths that are nearly right.
             let end = plan.size - 4;
             for _ in 0..random() % 64 {
-                let at = random() as usize % end & !3;
+                let at = (random() as usize % end) & !3;
                 space[at..at + 4].copy_from_slice(&((random() % 64) as u32).to_le_bytes());
             }
             let memory = space.clone();
