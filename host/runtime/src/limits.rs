@@ -17,7 +17,7 @@ pub struct Limits {
     /// The user's code gets `MemoryError` first. Thread mode cannot keep it.
     pub memory: Option<u64>,
     /// Memory of the whole job, in bytes: all its sandboxes or workers, and what the host holds for it (source, files,
-    /// requests and replies on their way). `None`: unlimited, the default. A sandbox counts with its whole memory,
+    /// images, requests and replies on their way). `None`: unlimited, the default. A sandbox counts with its whole memory,
     /// the image included; a worker with its limit, from its start: in process mode this needs `memory`.
     /// The user's code gets `MemoryError` first. Thread mode cannot keep it.
     pub job_memory: Option<u64>,
