@@ -297,6 +297,22 @@ fn memory_that_would_not_be_counted_is_not_given_out_under_a_limit() {
 }
 
 #[test]
+fn threads_without_end_are_the_end_of_their_worker() {
+    let job = job(options(ATTEMPT));
+    let many = |count: u32| {
+        format!(
+            "[threading.Thread(target=__import__('time').sleep, args=(1000,), daemon=True).start() for _ in range({count})]"
+        )
+    };
+    assert!(attempt(&job, &many(100)).expect("a hundred threads").starts_with("done: "));
+    match attempt(&job, &format!("({}, __import__('time').sleep(1000))", many(10_000))) {
+        Err(Error::ExecutorDied { reason, .. }) => assert!(reason.contains("more than 1000 threads"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(attempt(&job, "6 * 7").expect("a new worker"), "done: 42");
+}
+
+#[test]
 fn honest_work_goes_on_inside() {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/airports-requirements.txt");
     let interpreter = cloister::process::install_requirements(&requirements, &|_| {}).expect("numpy");

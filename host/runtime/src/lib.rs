@@ -37,6 +37,8 @@ mod executor;
 #[doc(hidden)]
 pub mod frame;
 mod function;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hardening;
 mod job;
 mod limits;

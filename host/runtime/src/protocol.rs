@@ -1,6 +1,8 @@
 //! The requests that the harness understands and the replies that it gives: see `guest/python/cloister/_harness.py`,
 //! which is the other side. Knows no mode. Every byte of a reply is hostile.
 
+use std::ops::Range;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
@@ -137,6 +139,16 @@ pub(crate) fn eval(buffer: &mut Vec<u8>, binding: &Binding, arguments: &[Argumen
         })?;
     }
     Ok(())
+}
+
+/// Where the reply lies that the return area at `area` of a guest's memory points to. Pointer and length are the guest's
+/// word: the place is checked to be within its memory.
+pub(crate) fn reply_place(memory: &[u8], area: u32) -> Option<Range<usize>> {
+    let area: [u8; 8] = memory.get(area as usize..)?.get(..8)?.try_into().ok()?;
+    let [pointer, length] = [0, 4].map(|at| u32::from_le_bytes([area[at], area[at + 1], area[at + 2], area[at + 3]]));
+    let start = pointer as usize;
+    let end = start.checked_add(length as usize)?;
+    (end <= memory.len()).then_some(start..end)
 }
 
 /// What an EVAL reply holds.

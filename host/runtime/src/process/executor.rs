@@ -31,6 +31,10 @@ const POLL: Duration = Duration::from_millis(20);
 /// unless a child that the worker left behind holds the stream open, or the worker closed it and lives on.
 const PARTING: Duration = Duration::from_millis(500);
 
+/// Threads of a confined worker. No limit of the kernel's counts those of one process, and none holds for root, so they
+/// are counted while a call waits.
+const MOST_THREADS: u64 = 1_000;
+
 /// The most bytes of a request: gRPC counts a message's length in 32 bits.
 const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 
@@ -59,6 +63,7 @@ pub struct ProcessExecutor {
     last: u64,
     alive: bool,
     reply_limit: usize,
+    confined: bool,
     peak: PeakMemory,
     /// The worker's CPU clock, and what of it the job's account has.
     cpu: Option<(CpuClock, Duration)>,
@@ -104,8 +109,18 @@ impl ProcessExecutor {
         link.attach(worker.killer());
         let peak = PeakMemory::new(worker.pid);
         let cpu = CpuClock::of_process(worker.pid).map(|clock| (clock, Duration::ZERO));
-        let mut executor =
-            ProcessExecutor { worker, ticket, link, events, last: 0, alive: true, reply_limit: start.reply, peak, cpu };
+        let mut executor = ProcessExecutor {
+            worker,
+            ticket,
+            link,
+            events,
+            last: 0,
+            alive: true,
+            reply_limit: start.reply,
+            confined: start.hardening != Hardening::Off,
+            peak,
+            cpu,
+        };
         executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
         if let Some(memory) = start.memory {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
@@ -136,6 +151,7 @@ impl ProcessExecutor {
         let how = match failure {
             Failure::Interrupted(Error::Cancelled) => return Error::Cancelled,
             Failure::Interrupted(_) => format!("it did not say hello within {} s", STARTUP.as_secs()),
+            Failure::Crowded => format!("it had more than {MOST_THREADS} threads"),
             Failure::Closed(Closed::Broken(how)) => how,
             Failure::Closed(_) => match self.worker.end_within(PARTING) {
                 Some(end) => end.to_string(),
@@ -177,6 +193,9 @@ impl ProcessExecutor {
                     if let Some(error) = context.interruption() {
                         return Err(Failure::Interrupted(error));
                     }
+                    if self.confined && memory::threads(self.worker.pid) > MOST_THREADS {
+                        return Err(Failure::Crowded);
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(Failure::Closed(Closed::Ended)),
             }
@@ -207,6 +226,10 @@ impl ProcessExecutor {
                 self.worker.kill();
                 return Error::Limit(Limit::ResultSize { limit: self.reply_limit as u64, used });
             }
+            Failure::Crowded => {
+                self.worker.kill();
+                return died(format!("the worker was killed because it had more than {MOST_THREADS} threads"));
+            }
             Failure::Closed(Closed::Broken(how)) => {
                 self.worker.kill();
                 return died(format!("the worker was killed because it broke the protocol ({how})"));
@@ -235,6 +258,8 @@ enum Failure {
     Interrupted(Error),
     /// None can come.
     Closed(Closed),
+    /// The worker has more threads than it may.
+    Crowded,
 }
 
 fn died(reason: String) -> Error {

@@ -136,6 +136,36 @@ impl Link {
     }
 }
 
+/// See [`crate::fuzzing::worker`]. A message of no bytes stands for a request of the host's.
+pub fn fuzz(mut input: &[u8]) {
+    let (link, events) = Link::new(Arc::new(JobLog::new(1 << 10)));
+    let (mut asked, mut awaited) = (0, false);
+    while let Some((length, rest)) = input.split_first() {
+        let (message, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        input = rest;
+        if message.is_empty() {
+            asked += 1;
+            awaited = true;
+            link.allow_reply(asked);
+            continue;
+        }
+        let Ok(message) = <WorkerMessage as prost::Message>::decode(message) else { return };
+        let (id, greeted) = (message.id, link.is_greeted());
+        if link.accept(message).is_err() {
+            return;
+        }
+        match events.try_recv() {
+            Ok(Event::Hello(_)) => assert!(!greeted, "a second hello"),
+            Ok(Event::Reply(_)) => {
+                assert!(greeted && awaited && id == asked, "a reply that nobody asked for");
+                awaited = false;
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert!(greeted, "a message before the hello"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use cloister_proto::v1::Log;

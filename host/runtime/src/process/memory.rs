@@ -1,5 +1,5 @@
-//! The most memory that a worker has held, as the kernel counts it. Reading it costs a few microseconds, so that it is
-//! not read after every call.
+//! What the kernel counts of a worker: the most memory that it has held, its data, its threads. Reading it costs a few
+//! microseconds, so that the peak is not read after every call.
 
 use std::time::{Duration, Instant};
 
@@ -52,12 +52,22 @@ pub fn data(pid: u32) -> u64 {
     status.ok().and_then(|status| field(&status, "VmData:")).unwrap_or(0)
 }
 
+/// Threads of the process `pid`; 0 where the system does not tell.
+pub fn threads(pid: u32) -> u64 {
+    let status = std::fs::read(format!("/proc/{pid}/status"));
+    status.ok().and_then(|status| line(&status, "Threads:")?.parse().ok()).unwrap_or(0)
+}
+
 /// `VmHWM:      1234 kB` of `/proc/PID/status`, in bytes.
 fn field(status: &[u8], name: &str) -> Option<u64> {
-    let text = String::from_utf8_lossy(status);
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    let kilobytes: u64 = line(status, name)?.strip_suffix("kB")?.trim_end().parse().ok()?;
     kilobytes.checked_mul(1024)
+}
+
+/// What follows `name` in its line of `/proc/PID/status`.
+fn line(status: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(status);
+    text.lines().find_map(|line| line.strip_prefix(name)).map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]

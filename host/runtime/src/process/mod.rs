@@ -142,3 +142,8 @@ impl Factory for ProcessFactory {
         self.0.memory.unwrap_or(0)
     }
 }
+
+/// See [`crate::fuzzing::worker`].
+pub(crate) fn fuzz(input: &[u8]) {
+    link::fuzz(input);
+}

@@ -11,6 +11,8 @@ mod bare;
 mod columns;
 mod compile;
 mod engine;
+#[cfg(test)]
+mod guard;
 mod hostcalls;
 mod memory;
 mod sandbox;

@@ -129,8 +129,11 @@ impl Sandbox {
         }
         self.memory.write(&mut *store, pointer as usize, request)?;
         let area = self.handle.call(&mut *store, (pointer, length))?;
-        let (pointer, length) = reply_place(self.memory.data(&*store), area)?;
-        let outcome = read(&self.memory.data(&*store)[pointer..pointer + length]);
+        let memory = self.memory.data(&*store);
+        let place = protocol::reply_place(memory, area)
+            .ok_or_else(|| wasmtime::Error::msg("a reply outside of the guest's memory"))?;
+        let (pointer, length) = (place.start, place.len());
+        let outcome = read(&memory[place]);
         self.post_handle.call(&mut *store, area)?;
         // Nobody in the guest owns the reply's buffer (see the build of the image).
         if length > 0 {
@@ -180,20 +183,6 @@ fn exported_memory(store: &mut Store<State>, instance: &Instance, export: &Modul
         .get_module_export(store, export)
         .and_then(wasmtime::Extern::into_memory)
         .ok_or_else(|| Error::internal("the image lacks a memory"))
-}
-
-/// Where the reply lies that the return area at `area` points to. Pointer and length are the guest's word: the place is
-/// checked to be within its memory.
-fn reply_place(data: &[u8], area: u32) -> wasmtime::Result<(usize, usize)> {
-    let outside = || wasmtime::Error::msg("a reply outside of the guest's memory");
-    let word = |offset: usize| {
-        let start = area as usize + offset;
-        let bytes = data.get(start..start + 4).ok_or_else(outside)?;
-        Ok::<usize, wasmtime::Error>(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
-    };
-    let (pointer, length) = (word(0)?, word(4)?);
-    data.get(pointer..).and_then(|rest| rest.get(..length)).ok_or_else(outside)?;
-    Ok((pointer, length))
 }
 
 fn function<P: WasmParams, R: WasmResults>(
