@@ -2,6 +2,6 @@
 
 pub mod arrays;
 pub mod cases;
-pub mod columns;
+pub use cloister_isolation::columns;
 pub mod runner;
 pub mod ways;

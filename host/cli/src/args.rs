@@ -39,6 +39,12 @@ pub enum Command {
     Modes(ModesArgs),
     /// Say which modes work on this machine, what is missing, and the command that mends it.
     Doctor(DoctorArgs),
+    /// Run the abuse suite on this machine: show, case by case, what each mode contains.
+    #[command(long_about = ISOLATION_ABOUT, after_long_help = ISOLATION_EXAMPLES)]
+    Isolation(IsolationArgs),
+    /// A host process in which cases run; started by `isolation`.
+    #[command(hide = true)]
+    IsolationStage,
 }
 
 const RUN_ABOUT: &str = "Run a function over every row of a file.
@@ -74,6 +80,57 @@ const RUN_EXAMPLES: &str = "\x1b[1mExamples\x1b[0m
 
 \x1b[1mExit codes\x1b[0m
   0 done, 1 failed, 2 wrong usage, 130 interrupted. An output file is complete or not there.";
+
+const ISOLATION_ABOUT: &str = "Run the abuse suite on this machine: show, case by case, what each mode contains.
+
+Each case is hostile or careless code: it spins, hoards memory, recurses, reaches for files and sockets, floods its
+output, lies in its replies, tampers with what jobs share. It runs in a host process of its own, between honest work of
+the same job and beside another tenant's job whose answers must stay right, and is judged from outside: what a mode does
+not contain is shown, not assumed.
+
+  contained      a typed error, or a value that shows that there was nothing to reach
+  refused        the mode says up front that it cannot keep the limit that the job asks for
+  NOT contained  the host or another tenant was reached, disturbed or ended";
+
+const ISOLATION_EXAMPLES: &str = "\x1b[1mExamples\x1b[0m
+  All cases in all modes (a minute or two):
+    cloister isolation
+
+  One group in one mode, as a page for the browser:
+    cloister isolation --group memory --mode wasm --output memory.html
+
+  Cases of your own, from a folder of TOML files:
+    cloister isolation --cases folder/
+
+\x1b[1mA file of cases\x1b[0m
+    group = \"mine\"
+
+    [[case]]
+    name = \"reads the password file\"
+    source = '''
+    def attack(x: int) -> str:
+        try: return \"reached \" + open(\"/etc/passwd\").readline()
+        except OSError: return \"refused\"
+    '''
+    wasm = { value = \"refused\" }
+    process = [{ value = \"refused\" }, { not_contained = \"reaches\" }]
+    thread = { not_contained = \"reaches\" }
+
+  What must come of it, by mode (`expect` is for those not named, \"skip\" leaves one out, a list
+  gives alternatives):
+    value = …          the function's result; one that begins with `reached` is a breach
+    user = \"…\"         an exception: its class or a part of its message
+    limit = \"…\"        deadline, memory, cpu, result, source, stack, executors
+    died, cancelled, refused, missing, type, call, internal = \"…\"     a part of the error's message
+    not_contained = \"…\"  dies, hangs, reaches, disturbs, leaks, breaks, keeps, floods
+  Limits: deadline_ms, cpu_ms, memory_mib, job_memory_mib, result_kib, log_kib, source_kib,
+    tenant = { memory_mib, executors, cpu_ms }.
+  Other keys: rows, arguments, result_type, null_on_error, files, calls, jobs,
+    parallelism, cancel = \"call|job\" (once it has printed `started`), when = \"load\", after = \"new-job\".
+
+\x1b[1mExit codes\x1b[0m
+  0 everything came out as its data say, 1 something did not (it is listed), 2 wrong usage,
+  130 interrupted.";
 
 /// `cloister run`.
 #[derive(Debug, Args)]
@@ -174,6 +231,30 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cloister isolation`.
+#[derive(Debug, Args)]
+pub struct IsolationArgs {
+    /// The modes to show. Default: all that work on this machine.
+    #[arg(short, long, value_name = "process|thread|wasm", num_args = 1.., value_delimiter = ',')]
+    pub mode: Vec<ExecutionMode>,
+
+    /// The groups of cases to run. Default: all; --list names them.
+    #[arg(short, long, value_name = "GROUP", num_args = 1.., value_delimiter = ',')]
+    pub group: Vec<String>,
+
+    /// Run the cases of the .toml files in this folder instead of the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Option<PathBuf>,
+
+    /// Write the matrix and every case's outcome: .json, .html or .md.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// List the cases with what is expected of each mode, and run nothing.
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// What a job is made of: shared by the commands that load a Python file.

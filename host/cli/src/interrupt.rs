@@ -13,7 +13,8 @@ static SIGNALLED: AtomicBool = AtomicBool::new(false);
 static STATE: Mutex<State> = Mutex::new(State { running: None, temporary: Vec::new() });
 
 struct State {
-    running: Option<Job>,
+    /// Stops what is running.
+    running: Option<Box<dyn Fn() + Send>>,
     temporary: Vec<PathBuf>,
 }
 
@@ -32,7 +33,7 @@ fn on_signal() {
     let again = SIGNALLED.swap(true, Ordering::SeqCst);
     let state = state();
     match &state.running {
-        Some(job) if !again => job.cancel(),
+        Some(stop) if !again => stop(),
         // Nothing is running that could be stopped in order, or it does not stop.
         _ => {
             for path in &state.temporary {
@@ -46,12 +47,23 @@ fn on_signal() {
 
 /// Whether a signal has come.
 pub fn signalled() -> bool {
-    SIGNALLED.load(Ordering::SeqCst)
+    flag().load(Ordering::SeqCst)
+}
+
+/// Set when a signal has come.
+pub fn flag() -> &'static AtomicBool {
+    &SIGNALLED
 }
 
 /// While the guard lives, the first signal cancels `job`; who runs it looks at [`signalled`].
 pub fn while_running(job: &Job) -> RunningGuard {
-    state().running = Some(job.clone());
+    let job = job.clone();
+    while_stoppable(move || job.cancel())
+}
+
+/// While the guard lives, the first signal calls `stop` instead of ending the program.
+pub fn while_stoppable(stop: impl Fn() + Send + 'static) -> RunningGuard {
+    state().running = Some(Box::new(stop));
     RunningGuard(())
 }
 

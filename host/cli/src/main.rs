@@ -1,6 +1,7 @@
 //! The `cloister` program: runs Python functions over tables from the command line.
 //!
-//! Layers: `args` (the command line as data), the commands (`run`, `functions`, `modes`, `doctor`), and what they stand on:
+//! Layers: `args` (the command line as data), the commands (`run`, `functions`, `modes`, `doctor`, `isolation`), and what
+//! they stand on:
 //! `job` (from the command line to a running job), `table` (tables in files), `progress`. The library does the work;
 //! nothing here knows how a mode runs. This file only dispatches, and turns the outcome into an exit code.
 
@@ -9,6 +10,7 @@ mod doctor;
 mod failure;
 mod functions;
 mod interrupt;
+mod isolation;
 mod job;
 mod modes;
 mod progress;
@@ -57,6 +59,8 @@ fn dispatch(command: &Command, started: Instant) -> Result<()> {
         Command::Functions(args) => functions::functions(args),
         Command::Modes(args) => modes::modes(args),
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Isolation(args) => isolation::isolation(args),
+        Command::IsolationStage => isolation::stage(),
     }
 }
 

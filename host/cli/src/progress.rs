@@ -96,6 +96,21 @@ impl Progress {
         }
     }
 
+    /// Cases begin to be run.
+    pub fn cases(&self, cases: usize) {
+        self.bar.disable_steady_tick();
+        self.bar.set_style(style("{wide_bar} {pos}/{len} cases  {msg}  {elapsed}"));
+        self.bar.set_message("");
+        self.bar.set_length(cases as u64);
+        self.bar.reset();
+    }
+
+    /// A case is through.
+    pub fn case_done(&self, message: &str) {
+        self.bar.set_message(message.to_owned());
+        self.bar.inc(1);
+    }
+
     /// A line of its own on stderr, not torn by the bar.
     pub fn line(&self, text: &str) {
         if self.bar.is_hidden() { eprint_line(text) } else { self.bar.suspend(|| eprint_line(text)) }

@@ -99,20 +99,22 @@ struct RawParameter {
 /// The longest name or doc line that is taken from a guest, in bytes.
 const NAME_CAP: usize = 256;
 
+/// The words of a parser quote what they stumble over, which is the guest's.
+fn malformed(error: impl fmt::Display) -> Error {
+    let error = crate::error::clean(&error.to_string(), NAME_CAP);
+    Error::Internal(format!("the harness's load reply is malformed: {error}"))
+}
+
 impl Signature {
     /// Reads the load reply.
     pub(crate) fn parse_all(reply: &str) -> Result<Vec<Signature>, Error> {
-        let reply: LoadReply = serde_json::from_str(reply)
-            .map_err(|error| Error::Internal(format!("the harness's load reply is malformed: {error}")))?;
+        let reply: LoadReply = serde_json::from_str(reply).map_err(malformed)?;
         reply.functions.into_iter().map(Signature::from_raw).collect()
     }
 
     fn from_raw(raw: RawFunction) -> Result<Signature, Error> {
         let data_type = |value: Option<serde_json::Value>| {
-            value
-                .map(|value| types::from_json(&value))
-                .transpose()
-                .map_err(|error| Error::Internal(format!("the harness's load reply is malformed: {error}")))
+            value.map(|value| types::from_json(&value)).transpose().map_err(malformed)
         };
         Ok(Signature {
             name: crate::error::clean(&raw.name, NAME_CAP),

@@ -5,6 +5,7 @@
 mod commands;
 mod endings;
 mod formats;
+mod isolation;
 mod packages;
 mod refusals;
 mod results;

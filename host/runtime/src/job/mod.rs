@@ -33,6 +33,9 @@ pub struct Job {
     refusal: Option<Arc<Error>>,
 }
 
+/// How many functions the error for an unknown one lists.
+const LISTED_NAMES: usize = 20;
+
 impl Job {
     /// Starts the job in its mode, or in the first fallback that takes it. What the first mode said is the error.
     pub(crate) fn start(mut options: JobOptions, tenant: &Tenant) -> Result<Job, Error> {
@@ -136,11 +139,16 @@ impl Job {
     /// [`Error::Call`] for an unknown function or one of a kind that cannot be called.
     pub fn function_with(&self, name: &str, options: FunctionOptions) -> Result<Function, Error> {
         let Some(signature) = self.functions.iter().find(|signature| signature.name == name) else {
-            let names: Vec<&str> = self.functions.iter().map(|signature| signature.name.as_str()).collect();
-            return Err(Error::Call(if names.is_empty() {
+            let names = self.functions.iter().map(|signature| signature.name.as_str());
+            let listed: Vec<&str> = names.take(LISTED_NAMES).collect();
+            let more = match self.functions.len().saturating_sub(LISTED_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            return Err(Error::Call(if listed.is_empty() {
                 format!("no function '{name}': the source defines none (names that start with '_' are private)")
             } else {
-                format!("no function '{name}'; the source defines: {}", names.join(", "))
+                format!("no function '{name}'; the source defines: {}{more}", listed.join(", "))
             }));
         };
         if signature.kind != crate::FunctionKind::Scalar {

@@ -149,8 +149,11 @@ impl ProcessExecutor {
     fn not_started(&self, failure: Failure, interpreter: &Interpreter) -> Error {
         let python = interpreter.executable.display();
         let how = match failure {
-            Failure::Interrupted(Error::Cancelled) => return Error::Cancelled,
-            Failure::Interrupted(_) => format!("it did not say hello within {} s", STARTUP.as_secs()),
+            Failure::Interrupted(Error::Limit(Limit::Deadline { .. })) => {
+                format!("it did not say hello within {} s", STARTUP.as_secs())
+            }
+            // A cancellation, or a CPU budget that is used up.
+            Failure::Interrupted(error) => return error,
             Failure::Crowded => format!("it had more than {MOST_THREADS} threads"),
             Failure::Closed(Closed::Broken(how)) => how,
             Failure::Closed(_) => match self.worker.end_within(PARTING) {
@@ -242,7 +245,7 @@ impl ProcessExecutor {
                 }
             },
         };
-        died(format!("{reason}{}", self.last_words()))
+        died(format!("{reason}{}", without_places(self.last_words())))
     }
 
     /// What the worker last wrote to stderr, as the end of a sentence.
@@ -250,6 +253,17 @@ impl ProcessExecutor {
         let words = self.worker.output.last_words();
         if words.is_empty() { words } else { format!("; its stderr ends with:\n{words}\n") }
     }
+}
+
+/// Text for a tenant: the interpreter's own words name its files, and with them places of the host.
+fn without_places(mut words: String) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    for place in [crate::cache::directory().ok(), home].into_iter().flatten() {
+        if place.components().count() > 1 {
+            words = words.replace(&*place.to_string_lossy(), "…");
+        }
+    }
+    words
 }
 
 /// Why there is no reply.
