@@ -38,7 +38,7 @@ OUT_OF_MEMORY = _reply("limit", "the sandbox is out of memory", "memory")
 INTERNAL = _reply("internal", "the harness failed", None)
 
 
-def _prepare() -> Harness:
+def _prepare() -> fresh_random.FreshRandom:
     sys.dont_write_bytecode = True
     here = os.path.dirname(__file__)
     importer = StdlibImporter()
@@ -55,8 +55,7 @@ def _prepare() -> Harness:
     with open(os.path.join(here, "python-version"), "w", encoding="ascii") as file:
         file.write(".".join(str(part) for part in sys.version_info[:3]))
     _forget_the_build()
-    warm_up.warm_up(Harness(owns_output=False, renewal=renewal))
-    return Harness(renewal=renewal)
+    return renewal
 
 
 def _settle() -> None:
@@ -73,7 +72,8 @@ def _forget_the_build() -> None:
     os.environ.clear()
 
 
-_harness = _prepare()
+_renewal = _prepare()
+_harness = Harness(owns_output=False, renewal=_renewal)
 
 
 class WitWorld(wit_world.WitWorld):
@@ -89,6 +89,8 @@ class WitWorld(wit_world.WitWorld):
             return INTERNAL
 
 
+warm_up.warm_up(WitWorld().handle)
+_harness = Harness(renewal=_renewal)
 gc.set_threshold(GC_THRESHOLD)
 _settle()
 # What exists now lives as long as the sandbox; the collector need not touch its pages, so they stay shared.

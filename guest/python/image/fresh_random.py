@@ -4,12 +4,14 @@ The generator behind `random.random()` and its siblings is part of the image; le
 same numbers. Seeding asks the host ten times for randomness, too much for sandboxes that never draw any, so the
 functions of the generator are taken out of the module and come back, seeded, when the first of them is asked for.
 
+`random.seed()` stays: while nothing has been drawn there is nothing to seed. componentize-py calls it in each sandbox
+before the first request.
+
 `os.urandom`, and with it `secrets` and `uuid.uuid4`, asks the host each time and needs nothing of this.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import sys
@@ -28,30 +30,34 @@ class FreshRandom:
         self._hidden = hidden
         self._in_use = False
         self._seeded_on_purpose = False
-        hidden["seed"] = self._noting(generator.seed)
-        hidden["setstate"] = self._noting(generator.setstate)
 
-    def _noting(self, function: Any) -> Any:
-        """`random.seed` or `random.setstate`: a seed of the code's own makes the sequence one that it relies on."""
+    def seed(self, a: Any = None, version: int = 2) -> None:
+        """`random.seed`: a seed of the code's own makes the sequence one that it relies on."""
+        if a is None and not self._in_use:
+            return
+        self._bring_all_back()
+        self._generator.seed(a, version)
+        self._seeded_on_purpose = a is not None
 
-        @functools.wraps(function)
-        def noting(*args: Any, **kwargs: Any) -> None:
-            function(*args, **kwargs)
-            given = args[0] if args else kwargs.get("a", kwargs.get("state"))
-            self._seeded_on_purpose = given is not None
+    def setstate(self, state: Any) -> None:
+        """`random.setstate`: as with a seed."""
+        self._bring_all_back()
+        self._generator.setstate(state)
+        self._seeded_on_purpose = True
 
-        return noting
+    def _bring_all_back(self) -> None:
+        with _lock:
+            if not self._in_use:
+                self._generator.seed()
+                self._in_use = True
+                vars(random).update(self._hidden)
+                vars(random).pop("__getattr__", None)
 
     def bring_back(self, name: str) -> Any:
         """The module's `__getattr__` until one of the functions is used (PEP 562)."""
         if name not in self._hidden:
             raise AttributeError(f"module 'random' has no attribute {name!r}")
-        with _lock:
-            if name not in vars(random):
-                self._generator.seed()
-                self._in_use = True
-                vars(random).update(self._hidden)
-                vars(random).pop("__getattr__", None)
+        self._bring_all_back()
         return self._hidden[name]
 
     def is_due(self) -> bool:
@@ -86,8 +92,11 @@ def install() -> FreshRandom:
         for name, value in list(vars(module).items()):
             if module is not random and getattr(value, "__self__", None) is generator:
                 raise RuntimeError(f"{module.__name__}.{name} draws from a generator with a seed of the image")
-    fresh = FreshRandom(generator, hidden)
     for name in hidden:
         delattr(random, name)
+    # These two do not draw.
+    del hidden["seed"], hidden["setstate"]
+    fresh = FreshRandom(generator, hidden)
+    vars(random).update(seed=fresh.seed, setstate=fresh.setstate)
     vars(random)["__getattr__"] = fresh.bring_back
     return fresh

@@ -93,6 +93,9 @@ pub(crate) trait Snapshot: Send + Sync {
     /// A harness with this state, which belongs to the job of `log` and `context`.
     fn start(&self, log: &Arc<JobLog>, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error>;
 
+    /// Does now what can be done of the next start.
+    fn prepare(&self);
+
     /// Memory that the snapshot holds, in bytes.
     fn bytes(&self) -> u64;
 }

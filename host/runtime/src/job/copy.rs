@@ -107,6 +107,7 @@ impl Copies {
                 let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
                 if newest.as_ref().is_none_or(|newest| newest.bound < origin.bound) {
                     tracing::debug!("an image of the job: {} kB", origin.snapshot.bytes() >> 10);
+                    origin.snapshot.prepare();
                     *newest = Some(Arc::new(origin));
                 }
             }

@@ -26,6 +26,8 @@ use crate::protocol;
 pub struct Sandbox {
     /// First, so that it is left before the store goes and the flags with it.
     place: Place,
+    /// What the memory started as. Before the store: a memory that goes keeps its slot for an image that is still used.
+    image: Arc<Image>,
     store: Store<State>,
     #[cfg(test)]
     instance: Instance,
@@ -38,8 +40,6 @@ pub struct Sandbox {
     columns: Option<Columns>,
     alive: bool,
     engine: Arc<Engine>,
-    /// What the memory started as.
-    image: Arc<Image>,
     /// Last: the sandbox counts until its memory is given back.
     _ticket: Ticket,
 }
@@ -298,7 +298,7 @@ impl Executor for Sandbox {
                 "free memory, or allow this process more open files (`ulimit -n`)",
             )
         })?;
-        let (engine, image) = (self.engine.clone(), Arc::new(image));
+        let engine = self.engine.clone();
         let columns = self.columns.as_ref().map(Columns::reply_limit);
         Ok(Arc::new(SandboxImage { engine, image, memory_limit, columns, born }))
     }
@@ -320,6 +320,12 @@ impl Snapshot for SandboxImage {
         let mut state = State::new(self.memory_limit, log.clone(), cancelled, account);
         state.born = self.born;
         Ok(Box::new(Sandbox::start(&self.engine, &self.image, state, self.columns)?))
+    }
+
+    fn prepare(&self) {
+        if let Err(error) = self.engine.memories.prepare(&self.image) {
+            tracing::debug!("the next sandbox of a job will start more slowly: {error}");
+        }
     }
 
     fn bytes(&self) -> u64 {

@@ -6,14 +6,11 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pagemap;
+use super::slot::Slot;
 use super::space::{self, View};
-
-/// Runs of changed pages with no more unchanged bytes between them than this become one: a page more to copy once
-/// costs less than one mapping more for each sandbox.
-const GAP: usize = 16 << 10;
 
 /// The memory that every sandbox starts from. Read-only, shared by all.
 #[derive(Debug)]
@@ -64,6 +61,10 @@ pub struct Image {
     pub(super) base: Arc<Base>,
     length: usize,
     changes: Option<Changes>,
+    /// The image of the base alone; none for that itself.
+    root: Option<Arc<Image>>,
+    /// Clean slots that read as this image. The one used last is used next: it is warm.
+    idle: Mutex<Vec<Slot>>,
 }
 
 /// The pages that differ from the base, one run behind the other in a file.
@@ -91,7 +92,7 @@ pub struct Change<'i> {
 impl Image {
     /// The image with nothing but the base.
     pub fn of(base: Arc<Base>) -> Arc<Image> {
-        Arc::new(Image { length: base.length(), base, changes: None })
+        Arc::new(Image { length: base.length(), base, changes: None, root: None, idle: Mutex::default() })
     }
 
     /// What the base is.
@@ -110,6 +111,29 @@ impl Image {
         self.changes.as_ref().map_or(0, |changes| changes.view.bytes().len())
     }
 
+    /// The image of the base alone, unless this is it.
+    pub fn root(&self) -> Option<&Arc<Image>> {
+        self.root.as_ref()
+    }
+
+    /// Clean slots that read as this image.
+    pub fn idle(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a page has that starts at `at`; `None`: zeros.
+    pub fn page(&self, at: usize) -> Option<&[u8]> {
+        let page = space::page();
+        if let Some(changes) = &self.changes {
+            let run = changes.runs.partition_point(|run| run.place.end <= at);
+            if let Some(run) = changes.runs.get(run).filter(|run| run.place.start <= at) {
+                let start = run.offset + at - run.place.start;
+                return changes.view.bytes().get(start..start + page);
+            }
+        }
+        self.base.bytes().get(at..at + page)
+    }
+
     /// What differs from the base.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.changes.iter().flat_map(|changes| {
@@ -123,7 +147,7 @@ impl Image {
     }
 
     /// The image of `memory` now, which belongs to a sandbox that was started from `self` and is not running.
-    pub fn take(&self, memory: &[u8]) -> io::Result<Image> {
+    pub fn take(self: &Arc<Image>, memory: &[u8]) -> io::Result<Arc<Image>> {
         let page = space::page();
         // What the sandbox wrote to, and what its own image had changed already.
         let mut pages: Vec<usize> = pagemap::written(memory.as_ptr(), memory.len())
@@ -138,18 +162,14 @@ impl Image {
         let mut total = 0;
         for start in pages {
             match runs.last_mut() {
-                Some(run) if start - run.place.end <= GAP => {
-                    total += start + page - run.place.end;
-                    run.place.end = start + page;
-                }
-                _ => {
-                    runs.push(Run { place: start..start + page, offset: total });
-                    total += page;
-                }
+                Some(run) if start == run.place.end => run.place.end += page,
+                _ => runs.push(Run { place: start..start + page, offset: total }),
             }
+            total += page;
         }
         let changes = if runs.is_empty() { None } else { Some(Changes::write(runs, total, memory)?) };
-        Ok(Image { base: self.base.clone(), length: memory.len(), changes })
+        let root = Some(self.root.as_ref().unwrap_or(self).clone());
+        Ok(Arc::new(Image { base: self.base.clone(), length: memory.len(), changes, root, idle: Mutex::default() }))
     }
 
     /// Whether a page of `memory` is not what the base has there (zeros beyond its end).

@@ -46,12 +46,13 @@ use slot::Slot;
 /// The size of a page of WebAssembly.
 pub const WASM_PAGE: usize = 64 << 10;
 
-/// Idle slots whose pages stay in memory, ready for the next tenant.
+/// Idle slots of the base image, and of any other, whose pages stay in memory, ready for the next tenant.
 const WARM_SLOTS: usize = 64;
+const WARM_SLOTS_OF_AN_IMAGE: usize = 4;
 
 thread_local! {
-    /// The slots for the memories that are created next on this thread, the last one first.
-    static PREPARED: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+    /// The slot for the memory that is created next on this thread, and what it reads as.
+    static PREPARED: RefCell<Option<(Slot, Arc<Image>)>> = const { RefCell::new(None) };
 }
 
 /// Makes memories for wasmtime, and keeps the slots of those that have gone.
@@ -62,8 +63,7 @@ pub struct Memories {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Idle slots with the base mapped, and idle slots for flags. The one used last is used next: it is warm.
-    images: Mutex<Vec<Slot>>,
+    /// Idle slots for flags. Those with an image are the image's.
     zeros: Mutex<Vec<Slot>>,
     live: AtomicU32,
 }
@@ -76,13 +76,21 @@ impl Memories {
     /// Runs `instantiate`, whose first memory starts as `image`.
     ///
     /// # Errors
-    /// [`Limit::Executors`](crate::Limit::Executors) when there are as many as may be; [`Error::Missing`] when the system has no more address
-    /// space or mappings.
-    pub fn starting<R>(&self, image: &Image, instantiate: impl FnOnce() -> R) -> Result<(R, Ticket), Error> {
+    /// [`Limit::Executors`](crate::Limit::Executors) when there are as many as may be; [`Error::Missing`] when the
+    /// system has no more address space or mappings.
+    pub fn starting<R>(&self, image: &Arc<Image>, instantiate: impl FnOnce() -> R) -> Result<(R, Ticket), Error> {
         let ticket = self.ticket()?;
-        let slot = self.shared.image_slot(image).map_err(|error| no_memory(&error, &self.shared))?;
-        let _cleared = Prepared::set(vec![slot], &self.shared);
+        let slot = slot_of(image).map_err(|error| no_memory(&error, &self.shared))?;
+        PREPARED.set(Some((slot, image.clone())));
+        let _taken_back = Prepared;
         Ok((instantiate(), ticket))
+    }
+
+    /// Makes a slot ready for the next sandbox that starts from `image`.
+    pub fn prepare(&self, image: &Arc<Image>) -> io::Result<()> {
+        let slot = slot_of(image)?;
+        image.idle().push(slot);
+        Ok(())
     }
 
     fn ticket(&self) -> Result<Ticket, Error> {
@@ -101,31 +109,48 @@ impl Drop for Ticket {
 }
 
 /// Takes back what was not used when it is dropped.
-struct Prepared<'s>(&'s Arc<Shared>);
+struct Prepared;
 
-impl<'s> Prepared<'s> {
-    fn set(slots: Vec<Slot>, shared: &'s Arc<Shared>) -> Self {
-        PREPARED.with_borrow_mut(|prepared| *prepared = slots);
-        Prepared(shared)
-    }
-}
-
-impl Drop for Prepared<'_> {
+impl Drop for Prepared {
     fn drop(&mut self) {
-        for slot in PREPARED.take() {
-            self.0.give_back(slot, true);
+        if let Some((slot, image)) = PREPARED.take() {
+            give_back(slot, &image);
         }
     }
 }
 
-impl Shared {
-    fn image_slot(&self, image: &Image) -> io::Result<Slot> {
-        let idle = lock(&self.images).pop();
-        let mut slot = idle.map_or_else(Slot::new, Ok)?;
-        slot.fill(image)?;
-        Ok(slot)
+/// A clean slot that reads as `image`.
+fn slot_of(image: &Arc<Image>) -> io::Result<Slot> {
+    let idle = image.idle().pop();
+    if let Some(slot) = idle {
+        return Ok(slot);
     }
+    if let Some(root) = image.root() {
+        let mut slot = slot_of(root)?;
+        slot.apply(image)?;
+        return Ok(slot);
+    }
+    let mut slot = Slot::new()?;
+    slot.fill(image)?;
+    Ok(slot)
+}
 
+/// Cleans the slot of a tenant that started from `image`, and keeps it. One that cannot be cleaned is dropped, and its
+/// memory with it.
+fn give_back(mut slot: Slot, image: &Arc<Image>) {
+    let most = if image.root().is_some() { WARM_SLOTS_OF_AN_IMAGE } else { WARM_SLOTS };
+    // An image that nobody else holds starts no sandbox any more.
+    let (image, warm) = match image.root() {
+        Some(root) if Arc::strong_count(image) == 1 || image.idle().len() >= most => (root, false),
+        _ => (image, image.idle().len() < most),
+    };
+    match slot.reset(image, warm) {
+        Ok(()) => image.idle().push(slot),
+        Err(error) => tracing::warn!("a sandbox's memory is not used again: {error}"),
+    }
+}
+
+impl Shared {
     fn zero_slot(&self, length: usize) -> io::Result<Slot> {
         let idle = lock(&self.zeros).pop();
         let mut slot = idle.map_or_else(Slot::new, Ok)?;
@@ -133,13 +158,10 @@ impl Shared {
         Ok(slot)
     }
 
-    /// Cleans a slot and keeps it. One that cannot be cleaned is dropped, and its memory with it.
-    fn give_back(&self, mut slot: Slot, has_image: bool) {
-        let idle = if has_image { &self.images } else { &self.zeros };
-        let warm = lock(idle).len() < WARM_SLOTS;
-        match slot.reset(warm) {
-            Ok(()) => lock(idle).push(slot),
-            Err(error) => tracing::warn!("a sandbox's memory is not used again: {error}"),
+    fn give_back_zeros(&self, mut slot: Slot) {
+        match slot.clear() {
+            Ok(()) => lock(&self.zeros).push(slot),
+            Err(error) => tracing::warn!("a sandbox's flags are not used again: {error}"),
         }
     }
 }
@@ -175,11 +197,11 @@ unsafe impl MemoryCreator for Memories {
         if reserved_size.is_none_or(|size| size > ROOM) || guard_size > GUARD || minimum > ROOM {
             return Err("a memory larger than a slot".into());
         }
-        let (slot, has_image) = match PREPARED.with_borrow_mut(Vec::pop) {
-            Some(slot) => (slot, true),
-            None => (self.shared.zero_slot(minimum).map_err(|error| error.to_string())?, false),
+        let (slot, image) = match PREPARED.take() {
+            Some((slot, image)) => (slot, Some(image)),
+            None => (self.shared.zero_slot(minimum).map_err(|error| error.to_string())?, None),
         };
-        let memory = Linear { slot: Some(slot), has_image, shared: self.shared.clone() };
+        let memory = Linear { slot: Some(slot), image, shared: self.shared.clone() };
         if memory.byte_size() < minimum {
             return Err("an image smaller than the module's memory".into());
         }
@@ -191,7 +213,8 @@ unsafe impl MemoryCreator for Memories {
 struct Linear {
     /// `None` only while it is dropped.
     slot: Option<Slot>,
-    has_image: bool,
+    /// What it started as; `None`: as zeros.
+    image: Option<Arc<Image>>,
     shared: Arc<Shared>,
 }
 
@@ -220,8 +243,10 @@ unsafe impl LinearMemory for Linear {
 
 impl Drop for Linear {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.shared.give_back(slot, self.has_image);
+        match (self.slot.take(), &self.image) {
+            (Some(slot), Some(image)) => give_back(slot, image),
+            (Some(slot), None) => self.shared.give_back_zeros(slot),
+            (None, _) => {}
         }
     }
 }

@@ -39,8 +39,7 @@ fn nothing_of_a_tenant_remains_in_a_slot() {
         // More than is kept warm, and beyond the base's end.
         slot.grow(64 * WASM_PAGE).expect("grown");
         bytes(&mut slot).fill(0xa5);
-        slot.reset(warm).expect("reset");
-        slot.fill(&image).expect("filled again");
+        slot.reset(&image, warm).expect("reset");
         assert_eq!(bytes(&mut slot), base.bytes(), "warm: {warm}");
         slot.grow(64 * WASM_PAGE).expect("grown");
         assert!(bytes(&mut slot)[2 * WASM_PAGE..].iter().all(|byte| *byte == 0), "warm: {warm}");
@@ -57,8 +56,12 @@ fn nothing_of_a_job_s_image_remains_in_a_slot() {
     let image = plain.take(bytes(&mut parent)).expect("an image");
     let mut slot = filled(&image);
     assert_eq!(bytes(&mut slot), bytes(&mut parent));
-    slot.reset(true).expect("reset");
-    slot.fill(&plain).expect("filled again");
+    for _ in 0..2 {
+        bytes(&mut slot)[WASM_PAGE - 9..WASM_PAGE + 9].fill(3);
+        slot.reset(&image, true).expect("reset");
+        assert_eq!(bytes(&mut slot), bytes(&mut parent), "the image's own slot");
+    }
+    slot.reset(&plain, false).expect("reset");
     assert_eq!(bytes(&mut slot), plain.base.bytes());
 }
 
@@ -136,7 +139,7 @@ fn module() -> Vec<u8> {
     module.finish()
 }
 
-fn instance(memories: &Arc<Memories>, engine: &Engine, image: &Image) -> (Store<()>, Instance, super::Ticket) {
+fn instance(memories: &Arc<Memories>, engine: &Engine, image: &Arc<Image>) -> (Store<()>, Instance, super::Ticket) {
     let module = Module::new(engine, module()).expect("a module");
     let mut store = Store::new(engine, ());
     let (instance, ticket) =
