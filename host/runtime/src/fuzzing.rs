@@ -25,7 +25,7 @@ impl Choices<'_> {
     }
 
     fn field(&mut self, name: &str, depth: u32) -> Arc<Field> {
-        let nullable = self.byte() % 2 == 0;
+        let nullable = self.byte().is_multiple_of(2);
         Arc::new(Field::new(name, self.data_type(depth), nullable))
     }
 

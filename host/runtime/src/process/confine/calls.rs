@@ -1,6 +1,7 @@
 //! The system calls that a worker may make, as seccomp filters: a list of what Python, its C extensions and gRPC need to
 //! compute, to read files and to talk over what is open. All else fails with EPERM, which Python shows as
 //! `PermissionError`. Must never list a call that reaches another process, makes one, or opens a connection.
+#![allow(clippy::unnecessary_cast, reason = "the types of constants differ by C library and processor")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! The layers on Linux: tried out once on this kernel, and made ready for each worker.
+#![allow(clippy::unnecessary_cast, reason = "the type of a resource differs by C library")]
 
 use std::fmt::Display;
 use std::os::unix::net::UnixStream;

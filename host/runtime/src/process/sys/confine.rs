@@ -80,16 +80,19 @@ fn prctl(option: c_int, argument: c_ulong) -> c_int {
 impl Step {
     fn take(&mut self) -> io::Result<()> {
         match self {
-            // By flag, not at once: the standard library reports a failing exec through a descriptor of its own.
-            // SAFETY: close_range takes numbers.
             Step::Descriptors => {
-                check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
+                let (first, last, flags) = (3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+                // By flag, not at once: the standard library reports a failing exec through a descriptor of its own.
+                // SAFETY: close_range takes numbers.
+                let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+                check(result)
             }
             Step::Privileges => drop_privileges(),
             Step::Limits(limits) => limits.iter().try_for_each(|(resource, value)| limit(*resource, *value)),
-            // SAFETY: landlock_restrict_self takes a descriptor, which is open, and flags.
             Step::Files(ruleset) => {
-                check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })
+                // SAFETY: landlock_restrict_self takes a descriptor, which is open, and flags.
+                let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+                check(result)
             }
             Step::Calls(program) => {
                 // SAFETY: getpid cannot fail.
