@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_panic_goes_on_in_the_caller() {
-        let panic = std::panic::catch_unwind(|| with(|| panic!("oh")).map(|()| ()));
+        let panic = std::panic::catch_unwind(|| with::<()>(|| panic!("oh")));
         assert_eq!(panic.expect_err("the panic").downcast_ref::<&str>(), Some(&"oh"));
         assert_eq!(with(|| 1).expect("a stack"), 1);
     }
