@@ -209,7 +209,7 @@ mod tests {
             for mode in [ExecutionMode::Thread, ExecutionMode::Wasm] {
                 let job = Session::new().job(JobOptions::new(mode).source("udf.py", source)).expect(name);
                 let result = job.function(function).expect(name).call(&columns, rows).expect(name);
-                assert!(&result == &native, "{name}, {mode}: {result:?} is not {native:?}");
+                assert!(*result == *native, "{name}, {mode}: {result:?} is not {native:?}");
             }
         }
     }

@@ -28,7 +28,7 @@ fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
     let column: Value = match column.data_type() {
         DataType::Utf8 => column.as_string::<i32>().iter().collect(),
         DataType::Int64 => column.as_primitive::<Int64Type>().iter().collect(),
-        other => bail!("{other} does not go through JSON"),
+        _ => bail!("its values do not go through JSON"),
     };
     let answer = driver.ask("load", json!({ "source": source, "function": function, "column": column }))?;
     ensure!(answer == true, "it gave another number of values");

@@ -44,7 +44,7 @@ pub fn rate(summary: &Summary) -> Cell {
 pub fn ratio(ratio: &Ratio) -> Cell {
     let (mark, remark) = match ratio.verdict {
         Verdict::Less | Verdict::More => ("", ""),
-        Verdict::Unclear => ("≈ ", ": the spread swallows the difference"),
+        Verdict::Unclear => ("≈ ", ": within the spread"),
         Verdict::TooFew => ("≈ ", ": too few rounds to tell"),
     };
     Cell {
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_cannot_be_said_is_marked() {
         let unclear = Ratio { median: 1.02, low: 0.97, high: 1.1, verdict: Verdict::Unclear };
-        assert!(ratio(&unclear).text.starts_with('≈') && ratio(&unclear).detail.contains("swallows"));
+        assert!(ratio(&unclear).text.starts_with('≈') && ratio(&unclear).detail.contains("within the spread"));
         let clear = Ratio { median: 1.7, low: 1.6, high: 1.8, verdict: Verdict::More };
         assert_eq!(ratio(&clear).text, "1.70×");
     }

@@ -3,7 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::cell::Cell;
-use super::page::{Block, Page, Section, Table};
+use super::page::{Block, Figure, Page, Section, Table};
+use super::plots;
 
 /// The whole page.
 pub fn render(page: &Page) -> String {
@@ -15,7 +16,7 @@ pub fn render(page: &Page) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (page.title) }
-                style { (PreEscaped(include_str!("page.css"))) }
+                style { (PreEscaped(plots::css())) (PreEscaped(include_str!("page.css"))) }
             }
             body {
                 header {
@@ -44,8 +45,18 @@ fn section(section: &Section) -> Markup {
                     Block::Text(text) => p { (text) },
                     Block::List(points) => ul { @for point in points { li { (point) } } },
                     Block::Table(table) => (self::table(table)),
+                    Block::Figure(figure) => (self::figure(figure)),
                 }
             }
+        }
+    }
+}
+
+fn figure(figure: &Figure) -> Markup {
+    html! {
+        figure {
+            div.picture role="img" aria-label=(figure.caption) { (PreEscaped(&figure.svg)) }
+            figcaption { (figure.caption) }
         }
     }
 }

@@ -19,6 +19,9 @@ pub fn render(page: &Page) -> String {
                 Block::Text(text) => out.extend([text, "\n"]),
                 Block::List(points) => out.extend(points.iter().map(|point| format!("- {point}\n"))),
                 Block::Table(table) => out.push_str(&self::table(table, true)),
+                Block::Figure(figure) => {
+                    let _ = writeln!(out, "![{}]({})", figure.caption, super::file_of(figure));
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod cell;
 mod html;
 mod markdown;
 mod page;
+mod plots;
 pub mod readme;
 mod tables;
 
@@ -20,12 +21,20 @@ use super::results::Report;
 pub fn write(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     let page = page::build(report);
+    for figure in page.figures() {
+        write_whole(&directory.join(file_of(figure)), &plots::alone(&figure.svg))?;
+    }
     let files = [
         ("report.json", serde_json::to_string(report)?),
         ("report.md", markdown::render(&page)),
         ("report.html", html::render(&page)),
     ];
     files.into_iter().map(|(name, text)| write_whole(&directory.join(name), &text)).collect()
+}
+
+/// The file of a picture, beside report.md.
+fn file_of(figure: &page::Figure) -> String {
+    format!("report-{}.svg", figure.name)
 }
 
 /// Writes a file that is complete or not there.

@@ -1,7 +1,7 @@
 //! The page: what is said, in which order. Knows no HTML and no markdown.
 
 use super::cell::{self, Cell};
-use super::tables;
+use super::{plots, tables};
 use crate::report::machine::Machine;
 use crate::report::results::Report;
 
@@ -31,6 +31,18 @@ pub enum Block {
     List(Vec<String>),
     /// A table.
     Table(Table),
+    /// A picture.
+    Figure(Figure),
+}
+
+/// A picture with its caption.
+pub struct Figure {
+    /// The name of its file.
+    pub name: String,
+    /// What it shows.
+    pub caption: String,
+    /// SVG whose colours are the page's.
+    pub svg: String,
 }
 
 /// A table whose first column names its rows.
@@ -54,7 +66,7 @@ impl Table {
 /// The page of a report.
 pub fn build(report: &Report) -> Page {
     let sections = [
-        Section { title: "In short", blocks: vec![tables::summary(report).into()] },
+        Section { title: "In short", blocks: vec![plots::price(report).into(), tables::summary(report).into()] },
         Section { title: "JSON, by size", blocks: json(report) },
         Section { title: "Functions of other kinds", blocks: functions(report) },
         Section { title: "What a deadline costs", blocks: deadlines(report) },
@@ -72,15 +84,31 @@ pub fn build(report: &Report) -> Page {
     Page { title: "The price of isolation".into(), lead: lead(report), sections }
 }
 
+impl Page {
+    /// All pictures.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.sections.iter().flat_map(|section| &section.blocks).filter_map(|block| match block {
+            Block::Figure(figure) => Some(figure),
+            _ => None,
+        })
+    }
+}
+
 impl Section {
     /// `None` if it shows nothing that was measured.
     fn without_empty_tables(mut self) -> Option<Section> {
         self.blocks.retain(|block| match block {
             Block::Table(table) => !table.is_empty(),
             Block::List(points) => !points.is_empty(),
-            Block::Text(_) => true,
+            Block::Text(_) | Block::Figure(_) => true,
         });
-        self.blocks.iter().any(|block| matches!(block, Block::Table(_))).then_some(self)
+        self.blocks.iter().any(|block| matches!(block, Block::Table(_) | Block::Figure(_))).then_some(self)
+    }
+}
+
+impl From<Option<Figure>> for Block {
+    fn from(figure: Option<Figure>) -> Block {
+        figure.map_or_else(|| Block::List(Vec::new()), Block::Figure)
     }
 }
 
@@ -121,6 +149,7 @@ fn json(report: &Report) -> Vec<Block> {
              already there; native Rust is serde_json from Arrow to Arrow."
                 .into(),
         ),
+        plots::sizes(report).into(),
         tables::sizes("Rows a second", report, tables::rate).into(),
         tables::sizes("CPU time of a row, of all processes", report, tables::cpu).into(),
         tables::sizes("CPU time as a multiple of bare CPython's", report, tables::cpu_ratio).into(),
@@ -156,6 +185,7 @@ fn latency(report: &Report) -> Vec<Block> {
          is full, or 1 s after its first row."
             .into(),
     )];
+    blocks.push(plots::latency(report).into());
     blocks.extend(tables::latencies(report).into_iter().map(Block::Table));
     blocks
 }
@@ -170,6 +200,7 @@ fn density(report: &Report) -> Vec<Block> {
              shared ones divided among those that share them."
                 .into(),
         ),
+        plots::density(report).into(),
         tables::density(report).into(),
     ]
 }
@@ -181,6 +212,7 @@ fn scaling(report: &Report) -> Vec<Block> {
              mode the interpreter's lock lets one run at a time.",
             report.machine.cpus
         )),
+        plots::scaling(report).into(),
         tables::parallel(report).into(),
         Block::Text(
             "Many tenants, a job each, called with one row in turns by as many threads as there are CPUs.".into(),
@@ -192,8 +224,12 @@ fn scaling(report: &Report) -> Vec<Block> {
 fn isolation(report: &Report) -> Vec<Block> {
     let Some(matrix) = &report.isolation else { return Vec::new() };
     let mut blocks = vec![Block::Text(
-        "How many cases of the abuse suite (`cloister isolation`) a mode contains or refuses up front.".into(),
+        "Rows a second, and the share of the cases of the abuse suite (`cloister isolation`) that a mode contains or refuses up \
+         front, a point for each mode. Rings are the modes without a deadline: without one, the cases that only a deadline ends \
+         are not contained; the suite does not run them so, as they would not end."
+            .into(),
     )];
+    blocks.extend(plots::isolation(report, matrix).into_iter().map(Block::Figure));
     blocks.push(tables::isolation(matrix).into());
     blocks
 }

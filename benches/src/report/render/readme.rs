@@ -1,10 +1,10 @@
-//! The main table in README.md, between two markers.
+//! The main table and picture in README.md, between two markers.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{markdown, tables, write_whole};
+use super::{markdown, plots, tables, write_whole};
 use crate::report::results::Report;
 
 const BEGIN: &str = "<!-- report: begin -->";
@@ -17,15 +17,24 @@ const END: &str = "<!-- report: end -->";
 pub fn update(report: &Report, root: &Path) -> Result<()> {
     let path = root.join("README.md");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let text = replaced(&text, &fragment(report)).with_context(|| format!("{BEGIN} … {END} are not in README.md"))?;
+    let picture = plots::price(report);
+    let text = replaced(&text, &fragment(report, picture.as_ref().map(|figure| figure.caption.as_str())))
+        .with_context(|| format!("{BEGIN} … {END} are not in README.md"))?;
+    if let Some(figure) = picture {
+        write_whole(&root.join(PICTURE), &plots::alone(&figure.svg))?;
+    }
     write_whole(&path, &text).map(drop)
 }
 
-fn fragment(report: &Report) -> String {
+/// The picture's place in the repository.
+const PICTURE: &str = "benches/report.svg";
+
+fn fragment(report: &Report, picture: Option<&str>) -> String {
     let machine = &report.machine;
     let table = markdown::table(&tables::summary(report), false);
+    let picture = picture.map(|caption| format!("![{caption}]({PICTURE})\n\n")).unwrap_or_default();
     format!(
-        "{table}\n{}, {} UTC, commit {}, `report --{}`.\n",
+        "{picture}{table}\n{}, {} UTC, commit {}, `report --{}`.\n",
         machine.line(),
         machine.date,
         machine.commit,
