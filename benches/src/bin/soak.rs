@@ -165,7 +165,7 @@ fn tenant(session: &Session, mode: ExecutionMode, number: usize) -> Result<Tenan
     let name = format!("tenant {number}");
     session.tenant(&name, TenantLimits::default());
     let limits = Limits::default().memory(64 << 20);
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         let source: String = HOSTILE.iter().map(|(_, source, _)| *source).collect();
         // Long enough for the slowest of the others to fill its memory on a machine with fifty busy tenants.
         let limits = limits.deadline(Duration::from_secs(5));
@@ -186,7 +186,7 @@ impl Tenant {
                 let start = Instant::now();
                 let result = function.call(std::slice::from_ref(column), column.len());
                 // Every hundredth is enough for quartiles.
-                if *latencies % 100 == 0 {
+                if latencies.is_multiple_of(100) {
                     let elapsed = start.elapsed().as_secs_f64() * 1e3;
                     tally.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(elapsed);
                 }

@@ -1,6 +1,7 @@
 //! Runs many cases in many modes, some at a time, each thread with stages of its own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -93,8 +94,9 @@ pub fn run(
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let ends = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a panic")));
-        ends.fold(Ok(()), |all, one| all.and(one))
+        // All are joined before the first error is looked at.
+        let ends: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        ends.into_iter().try_for_each(|end| end.unwrap_or_else(|_| anyhow::bail!("a panic")))
     })?;
     let mut verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdicts.sort_by_key(|(place, _)| *place);
@@ -111,14 +113,14 @@ fn one(
     if cancelled.load(Ordering::SeqCst) {
         return Ok(None);
     }
-    if !stages.contains_key(&mode) {
-        match Stage::start(launch, cancelled) {
-            Ok(stage) => drop(stages.insert(mode, stage)),
+    let stage = match stages.entry(mode) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => match Stage::start(launch, cancelled) {
+            Ok(stage) => entry.insert(stage),
             Err(_) if cancelled.load(Ordering::SeqCst) => return Ok(None),
             Err(error) => return Err(error),
-        }
-    }
-    let Some(stage) = stages.get_mut(&mode) else { return Ok(None) };
+        },
+    };
     let begun = Instant::now();
     let ending = stage.run(case, mode, patience(case, mode), cancelled)?;
     let verdict = judge::judge(case, mode, &ending, begun.elapsed());
