@@ -363,12 +363,21 @@ fn trusted_code_can_have_the_machine() {
 }
 
 #[test]
+fn a_host_with_more_descriptors_than_a_worker_may_have_starts_workers() {
+    let open = || std::fs::File::open("/dev/null").expect("a descriptor");
+    let many: Vec<_> = (0..700).map(|_| open()).collect();
+    let job = job(options(ATTEMPT));
+    assert_eq!(attempt(&job, "1 + 1").expect("a number"), "done: 2");
+    drop(many);
+}
+
+#[test]
 fn the_report_tells_every_layer() {
     let layers = Process.report().hardening;
     assert_eq!(layers, cloister::process::hardening());
     let names: Vec<&str> = layers.iter().map(|layer| layer.name).collect();
     let expected =
-        ["environment", "session", "descriptors", "privileges", "limits", "files", "connections", "system calls"];
+        ["environment", "session", "descriptors", "privileges", "files", "connections", "limits", "system calls"];
     assert_eq!(names, expected);
     match Session::new().job(options(ATTEMPT).hardening(Hardening::Required)) {
         Ok(_) => assert!(layers.iter().all(Layer::is_in_force)),

@@ -41,15 +41,15 @@ fn try_all() -> std::io::Result<[bool; LAYERS.len()]> {
     let steps = vec![
         Step::Descriptors,
         Step::Privileges,
-        Step::Limits(LIMITS),
         ruleset.map_or(Step::Limits(&[]), Step::Files),
         Step::Gate(calls::gate(true), None),
+        Step::Limits(LIMITS),
         Step::Calls(allowed.unwrap_or_default()),
     ];
     let taken = try_out(steps)?;
     let mut available = [false; LAYERS.len()];
     available.iter_mut().zip(taken).for_each(|(available, taken)| *available = taken);
-    let [_, _, _, files, gate, calls] = &mut available;
+    let [_, _, files, gate, _, calls] = &mut available;
     *files &= has_files;
     *calls &= has_calls;
     // Without the list of calls there are ways around the gate.
@@ -66,16 +66,13 @@ pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
         return Ok(vec![Step::Limits(std::slice::from_ref(&NO_CORE))]);
     }
     let fail = |what: &dyn Display| Error::internal(format!("a worker cannot be confined: {what}"));
-    let [descriptors, privileges, limits, files, gate, calls] = available();
+    let [descriptors, privileges, files, gate, limits, calls] = available();
     let mut steps = Vec::new();
     if descriptors {
         steps.push(Step::Descriptors);
     }
     if privileges {
         steps.push(Step::Privileges);
-    }
-    if limits {
-        steps.push(Step::Limits(LIMITS));
     }
     if files {
         let own = bounds.interpreter.reads.iter().map(|path| path.as_path());
@@ -94,6 +91,9 @@ pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
         steps.push(Step::Gate(calls::gate(true), Some(worker.into())));
     } else if calls {
         steps.push(Step::Calls(calls::gate(false)));
+    }
+    if limits {
+        steps.push(Step::Limits(LIMITS));
     }
     if calls {
         let allowed = calls::allowed(bounds.memory_limited);

@@ -24,8 +24,9 @@ use crate::{Error, ExecutionMode};
 
 pub use kernel::steps;
 
-/// The layers that a kernel may lack, in the order in which a worker puts them on: the gate before the calls, among
-/// which installing a filter is not.
+/// The layers that a kernel may lack, in the order in which a worker puts them on: the gate before the limits, since it
+/// opens a descriptor and the host may have more than the limit already, and before the calls, among which installing
+/// a filter is not.
 const LAYERS: [(&str, &str, &str); 6] = [
     ("descriptors", "no open file or socket of the host's", "it needs Linux 5.11"),
     (
@@ -33,7 +34,6 @@ const LAYERS: [(&str, &str, &str); 6] = [
         "no capabilities, and none to be gained by starting a program",
         "it needs Linux, and a container that lets a process give up capabilities",
     ),
-    ("limits", "no core dumps, no writing to files, few descriptors", "it needs Linux"),
     (
         "files",
         "reads Python, its packages and the job's own paths, writes nowhere; no TCP, no signals to others (landlock)",
@@ -44,6 +44,7 @@ const LAYERS: [(&str, &str, &str); 6] = [
         "no connection but the one that the host makes for it, no program but the interpreter (seccomp)",
         "it needs Linux 5.9, and a container whose runtime does not listen to system calls itself",
     ),
+    ("limits", "no core dumps, no writing to files, few descriptors", "it needs Linux"),
     (
         "system calls",
         "no sockets, processes, tracing or changes to files: about 150 calls are allowed (seccomp)",
