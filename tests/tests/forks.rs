@@ -308,7 +308,7 @@ fn a_replacement_starts_from_the_loaded_state() {
             try_call(&job, "spin", 0).expect_err("the deadline");
         }
         let loads = printed(&job).matches("loaded").count();
-        // A job of one sandbox that loads quickly makes no image until it needs a second.
-        assert_eq!(loads, if parallelism == 1 { 2 } else { 1 });
+        // A job of one sandbox makes no image until it needs a second, unless its loading was slow.
+        assert!(loads == 1 || (parallelism == 1 && loads == 2), "loaded {loads} times");
     }
 }
