@@ -8,7 +8,7 @@ use wasm_encoder::{CodeSection, Function};
 use wasmparser::{FunctionBody, Operator, Parser};
 
 /// How many instructions a poll takes: `cloister_flatten` writes them right behind the head of each loop.
-const POLL: usize = 5;
+const POLL: usize = 3;
 
 /// `image` with all polls removed, and how many there were.
 ///
@@ -58,7 +58,7 @@ impl Reencode for Stripper {
 fn is_poll(operators: &[Operator<'_>]) -> bool {
     matches!(
         operators,
-        [Operator::I32Const { value: 0 }, Operator::I32Load8U { memarg }, Operator::If { .. }, Operator::Unreachable, ..]
+        [Operator::I32Const { value: 0 }, Operator::I32Load8U { memarg }, Operator::Drop, ..]
             if memarg.memory == 1
     )
 }

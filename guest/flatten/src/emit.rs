@@ -12,7 +12,7 @@ use crate::link::{FunctionKind, Memory, Program, at};
 use crate::number::{Numbering, count, number};
 use crate::reach::Reached;
 use crate::{Flattened, Options, Stats};
-use crate::{inline, poll};
+use crate::{dispatch, inline, poll};
 
 /// Writes what `reached` says is needed of `linked`.
 pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) -> Result<Flattened, Error> {
@@ -40,6 +40,7 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         br_tables_lowered: changes.lowered,
         inlined: 0,
         emptied: 0,
+        dispatchers: 0,
         polls: 0,
         data_bytes: memory.data.iter().map(|(_, bytes)| bytes.len()).sum(),
         data_segments: memory.data.len(),
@@ -64,6 +65,9 @@ pub(crate) fn emit(linked: &Linked<'_>, reached: &Reached, options: &Options) ->
         (stats.inlined, stats.emptied) = (inlined.calls, inlined.emptied);
         module = inlined.module;
     }
+    // After inlining, which must not take the dispatchers' calls for small functions to copy.
+    let dispatched = dispatch::dispatch(&module)?;
+    (stats.dispatchers, module) = (dispatched.dispatchers, dispatched.module);
     if options.interrupts {
         module = poll::insert(&module)?;
         stats.polls = poll::verify(&module)?;

@@ -2,8 +2,8 @@
 //!
 //! A component that `componentize-py` writes is a dozen shared libraries, position-independent, tied together with
 //! tables and trampolines; instantiating it takes hundreds of microseconds. After pre-initialisation nothing of that
-//! is dynamic any more. [`flatten`] links it once and for all: one memory, one table that never changes, one mutable
-//! global (the stack pointer). The lowered imports stay as imports, named by interface and function.
+//! is dynamic any more. [`flatten`] links it once and for all: one memory, no table, one mutable global (the stack
+//! pointer). The lowered imports stay as imports, named by interface and function.
 //!
 //! The crate refuses what it does not understand, with a typed [`Error`]; it never panics on bad input, and never runs
 //! code of the component.
@@ -15,10 +15,11 @@
 //! | an exported function, `cabi_post_` and its name | the core function, and what must be called after each call of it |
 //! | `cabi_realloc` | allocates the arguments of exported functions |
 //! | `host_realloc` | allocates what imported functions return |
-//! | `interrupt` | a second memory, whose first [`FLAG_BYTES`] bytes the host sets to make the guest trap |
+//! | `interrupt` | a second memory, whose first [`FLAG_BYTES`] bytes the host makes unreadable to make the guest trap |
 
 mod code;
 mod component;
+mod dispatch;
 mod emit;
 mod error;
 mod inline;
@@ -61,7 +62,7 @@ pub struct Options {
     ///
     /// Default: none.
     pub shim: Option<Shim>,
-    /// Whether every loop polls a flag that the host sets to end the guest: see [`FLAG_BYTES`].
+    /// Whether every loop reads a byte that the host makes unreadable to end the guest: see [`FLAG_BYTES`].
     ///
     /// Default: yes.
     pub interrupts: bool,
@@ -127,7 +128,9 @@ pub struct Stats {
     pub inlined: u64,
     /// Functions that nothing calls any more since.
     pub emptied: usize,
-    /// Polls of the interrupt flag: as many as there are loops.
+    /// Types of functions that were called through the table, which is gone.
+    pub dispatchers: usize,
+    /// Polls of the interrupt memory: as many as there are loops.
     pub polls: u64,
     /// Bytes in data segments.
     pub data_bytes: usize,

@@ -1,9 +1,11 @@
-//! Interrupt polls: every loop of the flattened module looks at a flag that the host can set and the guest cannot.
+//! Interrupt polls: every loop of the flattened module reads a byte that the host can make unreadable.
 //!
-//! Owns the shape of a poll and the proof that none is missing. The flag lies in a memory of its own, the module's
+//! Owns the shape of a poll and the proof that none is missing. The byte lies in a memory of its own, the module's
 //! second one: no load or store of the guest's code names that memory, so code with a corrupted heap cannot reach it.
-//! Each loop of a function reads another byte of it, because the compiler may otherwise take the value that an
-//! enclosing loop has read for the one that it would read now. The host sets all [`FLAG_BYTES`] at once.
+//! A poll is a load whose value is dropped, and nothing else: no compare, no branch. To end the guest the host takes
+//! the access to the memory away; the load then faults, as one outside of a memory does, and traps. A load that can
+//! trap is never dropped by the compiler, but two of one address may become one: each loop of a function therefore
+//! reads a byte of its own. The host takes all [`FLAG_BYTES`] away at once.
 //!
 //! Why loops suffice: code without loops, calls included, ends when its stack ends (the host bounds the stack), unless
 //! it makes calls that do not use the stack (tail calls), which are refused.
@@ -12,22 +14,22 @@ use std::convert::Infallible;
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
 use wasm_encoder::{
-    BlockType, CodeSection, ExportKind, ExportSection, Function, Instruction, MemArg, MemorySection, MemoryType, Module,
+    CodeSection, ExportKind, ExportSection, Function, Instruction, MemArg, MemorySection, MemoryType, Module,
 };
 use wasmparser::{ExportSectionReader, FunctionBody, MemorySectionReader, Operator, Parser, Payload};
 
 use crate::error::Error;
 
-/// How many bytes of the second memory are flags: the most loops that one function may have.
+/// How many bytes of the second memory are polled: the most loops that one function may have.
 pub const FLAG_BYTES: u32 = 4096;
 
-/// The index of the memory that holds the flags.
+/// The index of the memory that is polled.
 pub(crate) const MEMORY: u32 = 1;
 
-/// The name under which the host finds the flags.
+/// The name under which the host finds it.
 pub(crate) const EXPORT: &str = "interrupt";
 
-/// Writes `module` again with a poll in every loop and the memory for the flags, under the export [`EXPORT`].
+/// Writes `module` again with a poll in every loop and the memory for the polls, under the export [`EXPORT`].
 ///
 /// The last pass of all: no later one may bring loops, or move a poll from one function into another.
 pub(crate) fn insert(module: &[u8]) -> Result<Vec<u8>, Error> {
@@ -94,15 +96,13 @@ impl Reencode for Inserter {
 fn write(out: &mut Function, ordinal: u32) {
     out.instruction(&Instruction::I32Const(0));
     out.instruction(&Instruction::I32Load8U(MemArg { offset: u64::from(ordinal), align: 0, memory_index: MEMORY }));
-    out.instruction(&Instruction::If(BlockType::Empty));
-    out.instruction(&Instruction::Unreachable);
-    out.instruction(&Instruction::End);
+    out.instruction(&Instruction::Drop);
 }
 
 /// Reads the finished module again and counts its polls.
 ///
 /// # Errors
-/// When a loop has no poll, when two loops of one function read the same flag, when anything else touches the flags,
+/// When a loop has no poll, when two loops of one function read the same byte, when anything else touches the memory,
 /// and when there is a tail call.
 pub(crate) fn verify(module: &[u8]) -> Result<u64, Error> {
     let mut polls = 0;
@@ -114,7 +114,7 @@ pub(crate) fn verify(module: &[u8]) -> Result<u64, Error> {
         for (position, operator) in operators.iter().enumerate() {
             match operator {
                 Operator::Loop { .. } => {
-                    if !is_poll(operators.get(position + 1..position + 6).unwrap_or_default(), loops) {
+                    if !is_poll(operators.get(position + 1..position + 4).unwrap_or_default(), loops) {
                         return Err(Error::unsupported("a loop without a poll of its own"));
                     }
                     loops += 1;
@@ -142,9 +142,7 @@ fn is_poll(operators: &[Operator<'_>], ordinal: u32) -> bool {
         [
             Operator::I32Const { value: 0 },
             Operator::I32Load8U { memarg },
-            Operator::If { blockty: wasmparser::BlockType::Empty },
-            Operator::Unreachable,
-            Operator::End,
+            Operator::Drop,
         ] if memarg.memory == MEMORY && memarg.offset == u64::from(ordinal)
     )
 }

@@ -4,14 +4,15 @@
 //! A call with nothing but a deadline costs two stores here. One that can be cancelled alone, or whose CPU time is
 //! limited, is *closely watched*: looked at on every tick.
 //!
-//! A sandbox is ended by setting its interrupt flags, bytes of a memory that only the host writes to and that every
-//! loop of the guest's code polls (`cloister-flatten`, `poll.rs`). This file owns the only `unsafe` of that: writing
-//! to the flags from another thread than the one that runs the guest.
+//! A sandbox is ended by making its interrupt memory unreadable, which every loop of the guest's code reads
+//! (`cloister-flatten`, `poll.rs`): the next poll faults, and wasmtime makes a trap of it. Nobody ever writes to that
+//! memory.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::memory::Polled;
 use crate::account::Account;
 use crate::cancel::CancelToken;
 use crate::cpu::CpuClock;
@@ -54,7 +55,7 @@ struct Free {
 }
 
 struct Entry {
-    flags: Flags,
+    polled: Polled,
     cancelled: Arc<AtomicBool>,
     /// The running call, if it is closely watched.
     call: Option<Close>,
@@ -101,26 +102,6 @@ impl Close {
     }
 }
 
-/// The interrupt flags of one sandbox.
-#[derive(Clone, Copy)]
-struct Flags(*mut u8);
-
-// SAFETY: the pointer is only used to store single bytes atomically, which any thread may do; that it points to live
-// memory is the promise of `Watch::enter`'s caller, kept until the place is left.
-unsafe impl Send for Flags {}
-
-impl Flags {
-    fn set(self, value: u8) {
-        for offset in 0..cloister_guest::FLAG_BYTES {
-            // SAFETY: `Watch::enter`'s caller promised that this many bytes are writable while the entry exists, and
-            // the caller of this function holds the entry's lock. The guest's code reads them without any ordering
-            // and Rust code never does otherwise than here.
-            let flag = unsafe { AtomicU8::from_ptr(self.0.add(offset)) };
-            flag.store(value, Ordering::Relaxed);
-        }
-    }
-}
-
 /// A sandbox's place in the watch; leaves it when dropped.
 pub struct Place {
     watch: &'static Watch,
@@ -147,12 +128,8 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Takes a place; `None` when all are taken.
-    ///
-    /// # Safety
-    /// `flags` must point to [`cloister_guest::FLAG_BYTES`] bytes that stay writable until the place is dropped, and
-    /// that nothing but the guest's polls reads in the meantime.
-    pub unsafe fn enter(&'static self, flags: *mut u8, cancelled: Arc<AtomicBool>) -> Option<Place> {
+    /// Takes a place for the sandbox that polls `polled`, which must outlive it; `None` when all are taken.
+    pub fn enter(&'static self, polled: Polled, cancelled: Arc<AtomicBool>) -> Option<Place> {
         let index = {
             let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
             match free.places.pop() {
@@ -165,7 +142,7 @@ impl Watch {
             }
         };
         let chunk = self.chunks[index / CHUNK].get_or_init(Chunk::new);
-        *lock(&chunk.places[index % CHUNK]) = Some(Entry { flags: Flags(flags), cancelled, call: None });
+        *lock(&chunk.places[index % CHUNK]) = Some(Entry { polled, cancelled, call: None });
         Some(Place { watch: self, index })
     }
 
@@ -213,9 +190,9 @@ impl Chunk {
         })
     }
 
-    /// Sets the flags of a place where a call runs and `due` says so.
+    /// Ends the call of a place where one runs and `due` says so.
     fn fire(&self, index: usize, due: impl Fn(&mut Entry, u64) -> bool) {
-        // While this lock is held the place cannot be left, so the flags are there.
+        // While this lock is held the place cannot be left, so the memory is there.
         let mut place = lock(&self.places[index]);
         let Some(entry) = place.as_mut() else { return };
         let deadline = &self.deadlines[index];
@@ -224,8 +201,12 @@ impl Chunk {
             return;
         }
         // The call may end just now; then there is nothing to fire at.
-        if deadline.compare_exchange(current, FIRED, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            entry.flags.set(1);
+        if deadline.compare_exchange(current, FIRED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            && let Err(error) = entry.polled.set_readable(false)
+        {
+            tracing::warn!("a sandbox is not interrupted yet: {error}");
+            // The next tick tries again, unless the call has ended.
+            let _ = deadline.compare_exchange(FIRED, current, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 }
@@ -251,8 +232,10 @@ impl Place {
         }
     }
 
-    /// The call has ended. Takes the flags back if they were set in its last moment.
-    pub fn stop(&self) {
+    /// The call has ended. Takes the interruption back if it came in its last moment. Whether the sandbox can be called
+    /// again.
+    #[must_use]
+    pub fn stop(&self) -> bool {
         let last = self.deadline().swap(IDLE, Ordering::AcqRel);
         if (last == FIRED || last == LOOK)
             && let Some(entry) = lock(self.place()).as_mut()
@@ -260,10 +243,14 @@ impl Place {
             if let Some(spending) = entry.call.take().and_then(|call| call.spending) {
                 { spending }.count();
             }
-            if last == FIRED {
-                entry.flags.set(0);
+            if last == FIRED
+                && let Err(error) = entry.polled.set_readable(true)
+            {
+                tracing::warn!("a sandbox stays interrupted: {error}");
+                return false;
             }
         }
+        true
     }
 
     fn chunk(&self) -> &Chunk {

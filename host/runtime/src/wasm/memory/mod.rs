@@ -12,19 +12,21 @@
 //!    larger. No method of `Space` can map a byte of the guards. A 32-bit address and a 32-bit offset reach at most
 //!    8 GiB: wasmtime checks what the reservation and the guard do not cover.
 //! 2. *Memory is zero-filled, or holds what the caller of instantiation wants it to start as.* wasmtime wants zeros
-//!    because it writes the module's data segments itself; our module has none (`compile` takes them out and makes
-//!    them the base image). A memory that no image is meant for (the interrupt flags) is zeros.
+//!    because it writes the module's data segments itself; our module has none (`split` takes them out, and they become
+//!    the base image). A memory that no image is meant for (the one that is polled) is zeros.
 //! 3. *`minimum` bytes are accessible from the start.* An image smaller than `minimum` is refused.
 //! 4. *The base pointer never moves; `byte_size` bytes from it are accessible until the memory is dropped.* A slot's
 //!    address space is reserved once; `grow_to` only adds mappings behind the end, and nothing shrinks a live memory.
 //! 5. *`byte_capacity` bounds growth without a move.* It is [`ROOM`]; `grow_to` refuses more.
 //! 6. *The memory is owned by wasmtime; nobody else modifies it.* The slot is inside of the `LinearMemory`: it comes
-//!    back to us only when wasmtime drops that. The host reads a memory through `wasmtime::Memory` alone; the one
-//!    writer beside it is the watch, which stores to the flags under its own contract (`watch.rs`).
+//!    back to us only when wasmtime drops that. The host reads and writes a memory through `wasmtime::Memory` alone. What
+//!    `Polled` does to a memory of zeros is to take the access to it away and to give it back: the host never reads it,
+//!    and the guest's reads then trap as they do outside of a memory.
 //! 7. *Send and Sync.* A slot is plain addresses; the list of idle ones is behind a lock.
 
 mod image;
 mod pagemap;
+mod polled;
 mod slot;
 mod space;
 #[cfg(test)]
@@ -41,6 +43,7 @@ use super::settings::{self, GUARD, ROOM};
 use crate::Error;
 
 pub use image::{Base, Image};
+pub use polled::Polled;
 use slot::Slot;
 
 /// The size of a page of WebAssembly.
@@ -63,7 +66,7 @@ pub struct Memories {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Idle slots for flags. Those with an image are the image's.
+    /// Idle slots of zeros. Those with an image are the image's.
     zeros: Mutex<Vec<Slot>>,
     live: AtomicU32,
 }
@@ -161,7 +164,7 @@ impl Shared {
     fn give_back_zeros(&self, mut slot: Slot) {
         match slot.clear() {
             Ok(()) => lock(&self.zeros).push(slot),
-            Err(error) => tracing::warn!("a sandbox's flags are not used again: {error}"),
+            Err(error) => tracing::warn!("what a sandbox polled is not used again: {error}"),
         }
     }
 }
@@ -249,4 +252,10 @@ impl Drop for Linear {
             (None, _) => {}
         }
     }
+}
+
+/// The parts of a sandbox's memory that are its own: it has written to them.
+#[cfg(test)]
+pub fn own(memory: &[u8]) -> Vec<std::ops::Range<usize>> {
+    pagemap::written(memory.as_ptr(), memory.len())
 }

@@ -101,11 +101,9 @@ impl Slot {
         Ok(())
     }
 
-    /// Makes everything zeros again.
+    /// Makes everything zeros again, and gives the access back that a [`Polled`](super::Polled) may have taken. After an
+    /// error the slot must be dropped.
     pub fn clear(&mut self) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        return self.space.discard(0..self.length);
-        #[cfg(not(target_os = "linux"))]
         self.space.map_zeros(0..self.length)
     }
 }

@@ -84,18 +84,6 @@ impl Space {
         if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Drops what was written to `range`: it reads again as what is mapped there.
-    #[cfg(target_os = "linux")]
-    pub fn discard(&mut self, range: Range<usize>) -> io::Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        let at = self.inside(&range);
-        // SAFETY: as in `map`: the range is ours and nobody looks at it.
-        let result = unsafe { libc::madvise(at.as_ptr().cast(), range.len(), libc::MADV_DONTNEED) };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    }
-
     /// Writes `bytes` at `at`, which must be mapped.
     pub fn copy(&mut self, at: usize, bytes: &[u8]) {
         let target = self.inside(&(at..at + bytes.len()));
@@ -110,6 +98,18 @@ impl Space {
         // SAFETY: checked above to be inside of the reservation.
         unsafe { self.base().add(range.start) }
     }
+}
+
+/// Gives or takes the access to mapped memory.
+///
+/// # Safety
+/// The range must be whole pages of a [`Space`] that are mapped, and stay so during the call. While the access is taken
+/// nothing may touch them but code whose faults are expected.
+pub unsafe fn protect(start: NonNull<u8>, length: usize, accessible: bool) -> io::Result<()> {
+    let protection = if accessible { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+    // SAFETY: the caller's promise.
+    let result = unsafe { libc::mprotect(start.as_ptr().cast(), length, protection) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 impl Drop for Space {
