@@ -6,9 +6,6 @@
 #[path = "build/image.rs"]
 mod image;
 #[cfg(feature = "image")]
-#[path = "build/immortal.rs"]
-mod immortal;
-#[cfg(feature = "image")]
 #[path = "build/shim.rs"]
 mod shim;
 #[path = "build/sources.rs"]

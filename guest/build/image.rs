@@ -55,16 +55,12 @@ pub fn build(manifest: &Path, out: &Path, package: &[Source], app: &[Source]) ->
         let place = place.to_str().context("paths are in UTF-8")?;
         ensure!(!contains(&flat.module, place.as_bytes()), "the image contains the path {place}");
     }
-    let addresses = std::fs::read(stage.join(APP_PACKAGE).join("immortal"))
-        .context("the image did not say where its objects are")?;
-    let (settled, objects) = crate::immortal::make_immortal(&flat.module, &addresses)?;
-    println!("{objects} objects made immortal");
-    crate::write(&module, &settled)?;
+    crate::write(&module, &flat.module)?;
 
     let python = std::fs::read_to_string(stage.join(APP_PACKAGE).join("python-version"))
         .context("the image did not say which Python it is")?;
     std::fs::remove_dir_all(&stage).context("cannot remove the staging directory")?;
-    Ok(Image { sha256: crate::digest([&settled[..]]), module, component, python })
+    Ok(Image { sha256: crate::digest([&flat.module[..]]), module, component, python })
 }
 
 impl Image {

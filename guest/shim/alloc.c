@@ -239,3 +239,37 @@ EXPORT void *any_realloc(void *block, size_t size) {
     if (!block || !is_ours(block)) return libc_realloc(block, size);
     return size > PTRDIFF_MAX ? NULL : resize(block, size, true);
 }
+
+// The size of the largest hole that is filled, and from where on all sizes are tried.
+enum { HOLE = 1 << 20, FINE = 1 << 10 };
+
+// Leaves the heap so that new blocks lie together, in memory that nobody has used: pools with room get no new block,
+// and the holes of the C library's heap are filled. For the making of an image; what it fills is gone for ever.
+EXPORT void settle_heap(void) {
+    for (unsigned class = 0; class < CLASSES; class++) {
+        struct pool *pool = with_room[class];
+        with_room[class] = NULL;
+        while (pool) {
+            struct pool *next = pool->next;
+            pool->listed = false;
+            pool->next = pool->prev = NULL;
+            pool = next;
+        }
+    }
+    while (with_vacancy) {
+        struct pool *chunk = with_vacancy;
+        unlist_chunk(chunk);
+        chunk->vacant = 0;
+    }
+    // Behind it nothing was ever used.
+    char *boundary = libc_malloc(2 * HOLE);
+    if (!boundary) return;
+    size_t size = HOLE;
+    while (size > 0) {
+        char *block = libc_malloc(size);
+        if (block && block < boundary) continue;
+        libc_free(block);
+        size -= size > FINE ? size / 16 : size > GRAIN ? 8 : size;
+    }
+    libc_free(boundary);
+}

@@ -124,11 +124,15 @@ class Harness:
             described["kind"] = "internal"
         return described
 
-    def _load(self, source: str, filename: str, options: str) -> Tuple[Any, ...]:
-        given = _object(options)
+    def set_up_output(self) -> None:
+        """Set up the standard output, if it is this job's own and was not set up yet: at the first LOAD, or before."""
         if self._owns_output:
             _output.install(self._written)
             self._owns_output = False
+
+    def _load(self, source: str, filename: str, options: str) -> Tuple[Any, ...]:
+        given = _object(options)
+        self.set_up_output()
         self._context = FunctionContext(given.get("parameters"))
         new = [path for path in given.get("paths") or () if path not in self._paths]
         if new:

@@ -5,7 +5,6 @@ Nothing here may depend on the machine that builds the image, for the image must
 
 from __future__ import annotations
 
-import gc
 import marshal
 import os
 import sys
@@ -17,17 +16,12 @@ import wit_world
 from cloister._harness import Harness
 from cloister.errors import encode, problem
 
-from . import fresh_random, preload, settle, warm_up
+from . import bake, fresh_random, preload
 from .stdlib_importer import StdlibImporter
 from .zones import Zones
 
 #: Where the parts of the interpreter that the image does not contain lie before the snapshot.
 LIBRARY = "/python"
-
-#: Young objects that may pile up before the cycle collector looks at them. The default, 2,000, suits a heap whose
-#: long-lived objects the collector has seen; after `gc.freeze` a job's growing state would be scanned again and again.
-GC_THRESHOLD = 50_000
-
 
 def _reply(kind: str, message: str, limit: str | None) -> bytes:
     """An error reply that is ready before anything goes wrong, since making one needs memory."""
@@ -58,11 +52,6 @@ def _prepare() -> fresh_random.FreshRandom:
     return renewal
 
 
-def _settle() -> None:
-    settle.write_addresses(os.path.join(os.path.dirname(__file__), "immortal"))
-    settle.fill_holes()
-
-
 def _forget_the_build() -> None:
     """Drop every directory and variable of the build: none of them exists in a sandbox."""
     sys.path.clear()
@@ -73,7 +62,7 @@ def _forget_the_build() -> None:
 
 
 _renewal = _prepare()
-_harness = Harness(owns_output=False, renewal=_renewal)
+_harness: Harness
 
 
 class WitWorld(wit_world.WitWorld):
@@ -89,9 +78,15 @@ class WitWorld(wit_world.WitWorld):
             return INTERNAL
 
 
-warm_up.warm_up(WitWorld().handle)
-_harness = Harness(renewal=_renewal)
-gc.set_threshold(GC_THRESHOLD)
-_settle()
-# What exists now lives as long as the sandbox; the collector need not touch its pages, so they stay shared.
-gc.freeze()
+def _start_over() -> None:
+    global _harness
+    _harness = Harness(renewal=_renewal)
+
+
+def _make_ready() -> None:
+    _start_over()
+    _harness.set_up_output()
+
+
+_start_over()
+bake.install(_make_ready)

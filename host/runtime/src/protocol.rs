@@ -22,6 +22,8 @@ const EXPLAIN: i64 = 5;
 const NATIVE: i64 = 6;
 const COPYING: i64 = 7;
 const RENEW: i64 = 8;
+#[cfg(feature = "wasm")]
+const BAKE: i64 = 40;
 
 /// Caps on guest text in errors, in bytes.
 const MESSAGE_CAP: usize = 8 << 10;
@@ -121,6 +123,23 @@ pub(crate) fn renew(fork: bool) -> Vec<u8> {
     out.int(RENEW);
     out.int(i64::from(fork));
     out.into_bytes()
+}
+
+/// Asks a harness that is to become the image of all others for a phase of that.
+#[cfg(feature = "wasm")]
+pub(crate) fn bake(phase: i64) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.tuple(2);
+    out.int(BAKE);
+    out.int(phase);
+    out.into_bytes()
+}
+
+/// Reads the reply to [`bake`]: bytes, or nothing.
+#[cfg(feature = "wasm")]
+pub(crate) fn read_baked(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut reader = payload(bytes)?;
+    if reader.none() { Ok(Vec::new()) } else { reader.bytes().map(<[u8]>::to_vec).map_err(malformed) }
 }
 
 /// Writes an EVAL request into `buffer`, which is cleared first and keeps its capacity.

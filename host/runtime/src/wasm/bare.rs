@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::memory::{Base, Memories};
 use super::sandbox::Sandbox;
-use super::{settings, split};
+use super::{bake, settings, split};
 use crate::account::Account;
 use crate::executor::{CallContext, Executor, Snapshot};
 use crate::log::JobLog;
@@ -76,6 +76,7 @@ impl OtherImage {
         let (code, memory) = split::split(module).map_err(Error::internal)?;
         let module = wasmtime::Module::new(&engine, code)
             .map_err(|error| Error::internal(format!("the image does not compile: {error:#}")))?;
+        let memory = bake::bake(&engine, &memories, &module, &memory)?;
         let base = Base::of(&memory).map_err(Error::internal)?;
         Ok(OtherImage(Arc::new(Engine::of(engine, memories, &module, base)?)))
     }

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use wasmtime::{Engine, Module};
 
-use super::memory::Base;
-use super::split;
+use super::memory::{Base, Memories};
+use super::{bake, split};
 use crate::{Error, cache};
 
 /// Compiled images that stay in the cache; older ones are removed when a new one is made.
@@ -22,6 +22,7 @@ const FOLDER: &str = "wasm";
 pub fn place(engine: &Engine) -> Result<PathBuf, Error> {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    bake::version(&mut hasher);
     let image = &cloister_guest::IMAGE_SHA256[..16];
     Ok(cache::directory()?.join(FOLDER).join(format!("{image}-{:016x}.cwasm", hasher.finish())))
 }
@@ -29,8 +30,12 @@ pub fn place(engine: &Engine) -> Result<PathBuf, Error> {
 /// The extension of the file that holds the memory, beside the compiled module.
 const MEMORY: &str = "memory";
 
-/// The compiled image and the memory that it starts with: mapped from the cache, or compiled now.
-pub fn module(engine: &Engine, progress: &dyn Fn(&str)) -> Result<(Module, Arc<Base>), Error> {
+/// The compiled image and the memory that it starts with: mapped from the cache, or compiled and baked now.
+pub fn module(
+    engine: &Engine,
+    memories: &Arc<Memories>,
+    progress: &dyn Fn(&str),
+) -> Result<(Module, Arc<Base>), Error> {
     let folder = cache::private_directory(FOLDER)?;
     let path = place(engine)?;
     if path.exists() {
@@ -47,6 +52,10 @@ pub fn module(engine: &Engine, progress: &dyn Fn(&str)) -> Result<(Module, Arc<B
     let compiled = engine
         .precompile_module(&code)
         .map_err(|error| Error::internal(format!("the image does not compile: {error:#}")))?;
+    // SAFETY: wasmtime has just made these bytes.
+    let module = unsafe { Module::deserialize(engine, &compiled) };
+    let module = module.map_err(|error| Error::internal(format!("the compiled image does not load: {error:#}")))?;
+    let memory = bake::bake(engine, memories, &module, &memory)?;
     prune(&folder);
     // The module last: who finds it finds the memory too.
     for (path, content) in [(&path.with_extension(MEMORY), &memory), (&path, &compiled)] {

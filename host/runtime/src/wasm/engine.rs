@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{InstancePre, Module, ModuleExport};
 
-use super::memory::{Base, Image, Memories};
+use super::memory::{Base, Image, Memories, WASM_PAGE};
 use super::state::State;
 use super::watch::Watch;
 use super::{compile, hostcalls, settings};
@@ -20,6 +20,8 @@ pub struct Engine {
     pub memories: Arc<Memories>,
     /// What a sandbox starts as that has nothing loaded.
     pub base: Arc<Image>,
+    /// The size of memory that the module says it starts with, in bytes; the base image may be larger.
+    pub module_memory: usize,
 }
 
 /// The module's exports, looked up once: by index, instantiation does not hash names.
@@ -33,6 +35,7 @@ pub struct Exports {
     pub host_realloc: ModuleExport,
     pub columns_run: ModuleExport,
     pub columns_release: ModuleExport,
+    pub settle_heap: ModuleExport,
 }
 
 impl Engine {
@@ -54,7 +57,7 @@ impl Engine {
     fn new(progress: &dyn Fn(&str)) -> Result<Engine, Error> {
         let memories = Arc::new(Memories::default());
         let engine = settings::engine(memories.clone())?;
-        let (module, base) = compile::module(&engine, progress)?;
+        let (module, base) = compile::module(&engine, &memories, progress)?;
         Engine::of(engine, memories, &module, base)
     }
 
@@ -70,9 +73,12 @@ impl Engine {
             .and_then(|linker| linker.instantiate_pre(module))
             .map_err(|error| Error::internal(format!("the image does not link: {error:#}")))?;
         let exports = Exports::of(module)?;
+        let module_memory = module.get_export("memory").and_then(|export| Some(export.memory()?.minimum()));
+        let module_memory = module_memory.and_then(|pages| usize::try_from(pages).ok()?.checked_mul(WASM_PAGE));
+        let module_memory = module_memory.ok_or_else(|| Error::internal("the image has no memory"))?;
         let watch = Watch::shared()
             .map_err(|error| Error::internal(format!("no thread for the watch over sandboxes: {error}")))?;
-        Ok(Engine { engine, instance, exports, watch, memories, base: Image::of(base) })
+        Ok(Engine { engine, instance, exports, watch, memories, base: Image::of(base), module_memory })
     }
 
     /// The size of the image's memory: no sandbox can do with less.
@@ -96,6 +102,7 @@ impl Exports {
             host_realloc: export("host_realloc")?,
             columns_run: export("columns_run")?,
             columns_release: export("columns_release")?,
+            settle_heap: export("settle_heap")?,
         })
     }
 }

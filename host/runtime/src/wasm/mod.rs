@@ -2,11 +2,12 @@
 //!
 //! `settings` (what wasmtime is told, and why), `compile` (ahead-of-time compilation, cached on disk), `engine` (what
 //! all sandboxes of the process share), `split` (code and memory of the image apart), `memory` (the memories of
-//! sandboxes and the images that they start from), `hostcalls` (the few functions that a guest can call), `sandbox` (one
+//! sandboxes and the images that they start from), `bake` (what they start with when nothing is loaded), `hostcalls` (the few functions that a guest can call), `sandbox` (one
 //! instance and its calls), `columns` (bundles of simple columns without a frame), `stack` (what its code runs on),
 //! `state` (what the host keeps for it), `watch` (deadlines and cancellation). Nothing of the host's file system,
 //! environment, network or standard streams is reachable from here, and no byte that a guest wrote is trusted.
 
+mod bake;
 mod bare;
 mod columns;
 mod compile;

@@ -1,5 +1,5 @@
-//! One sandbox: an instance of the image, how requests reach it, and how it becomes an image for others. After a trap, an interruption or a denied
-//! allocation it is dead and must be dropped; it is never given to another job.
+//! One sandbox: an instance of the image, how requests reach it, and how it becomes an image for others. After a trap,
+//! an interruption or a denied allocation it is dead and must be dropped; it is never given to another job.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParam
 
 use super::columns::{Columns, Guest};
 use super::engine::Engine;
-use super::memory::{Image, Ticket};
+use super::memory::{Image, Polled, Ticket};
 use super::state::State;
 use super::watch::Place;
 use super::{settings, stack};
@@ -24,12 +24,11 @@ use crate::protocol;
 
 /// A live instance.
 pub struct Sandbox {
-    /// First, so that it is left before the store goes and the flags with it.
+    /// First, so that it is left before the store goes and the memory that is polled with it.
     place: Place,
     /// What the memory started as. Before the store: a memory that goes keeps its slot for an image that is still used.
     image: Arc<Image>,
     store: Store<State>,
-    #[cfg(test)]
     instance: Instance,
     memory: Memory,
     handle: TypedFunc<(u32, u32), u32>,
@@ -59,7 +58,7 @@ impl Sandbox {
     }
 
     /// A sandbox whose memory is that of `image`. The rest of an instance's state is one global, the stack pointer,
-    /// which between calls has the value that it starts with, and the interrupt flags, which must start anew.
+    /// which between calls has the value that it starts with.
     fn start(engine: &Arc<Engine>, image: &Arc<Image>, state: State, columns: Option<usize>) -> Result<Sandbox, Error> {
         let cancelled = state.cancelled.clone();
         let mut store = Store::new(&engine.engine, state);
@@ -70,17 +69,15 @@ impl Sandbox {
             None => Error::internal(format!("no new sandbox: {error:#}")),
         })?;
         // wasmtime has asked for as much as the module starts with; an image may have grown.
-        store.data_mut().start_larger(engine.base.length(), image.length()).map_err(Error::Limit)?;
+        store.data_mut().start_larger(engine.module_memory, image.length()).map_err(Error::Limit)?;
         let exports = &engine.exports;
         let memory = exported_memory(&mut store, &instance, &exports.memory)?;
         let interrupt = exported_memory(&mut store, &instance, &exports.interrupt)?;
-        if interrupt.data_size(&store) < cloister_guest::FLAG_BYTES {
-            return Err(Error::internal("the image's interrupt memory is too small"));
-        }
-        // SAFETY: the memory is at least as large as the flags (checked above), never moves or shrinks (the engine's
-        // settings), and lives as long as the store, which is dropped after the place. Nothing here reads it.
-        let place =
-            unsafe { engine.watch.enter(interrupt.data_ptr(&store), cancelled) }.ok_or_else(settings::too_many)?;
+        // SAFETY: the memory is one that `Memories` made of zeros; it lives as long as the store, which is dropped after
+        // the place. Nothing but the guest's polls reads it (the build of the image checks that; nothing here does).
+        let polled = unsafe { Polled::of(interrupt.data_ptr(&store), interrupt.data_size(&store)) }
+            .ok_or_else(|| Error::internal("the image's interrupt memory has another size"))?;
+        let place = engine.watch.enter(polled, cancelled).ok_or_else(settings::too_many)?;
         let handle = function(&mut store, &instance, &exports.handle)?;
         let post_handle = function(&mut store, &instance, &exports.post_handle)?;
         let realloc = function(&mut store, &instance, &exports.realloc)?;
@@ -102,7 +99,6 @@ impl Sandbox {
         Ok(Sandbox {
             place,
             store,
-            #[cfg(test)]
             instance,
             memory,
             handle,
@@ -142,11 +138,38 @@ impl Sandbox {
         Ok(outcome)
     }
 
-    /// The memory, the interrupt flags and the one global.
+    /// Calls an export without arguments, as a part of the making of an image.
+    pub(super) fn call_export(&mut self, export: &ModuleExport, context: &CallContext<'_>) -> Result<(), Error> {
+        let function: TypedFunc<(), ()> = function(&mut self.store, &self.instance, export)?;
+        self.call(context, |this| function.call(&mut this.store, ()).map(Ok))
+    }
+
+    /// Gives back what the column loop keeps and forgets what it knows of bindings: for a harness that has forgotten them.
+    pub(super) fn forget_bindings(&mut self, context: &CallContext<'_>) -> Result<(), Error> {
+        let Some(mut columns) = self.columns.take() else { return Ok(()) };
+        let outcome = self.call(context, |this| {
+            let Sandbox { store, memory, realloc, free, .. } = this;
+            columns.forget(&mut Guest { store, memory: *memory, realloc, free }).map(Ok)
+        });
+        self.columns = Some(columns);
+        outcome
+    }
+
+    /// All of its memory.
+    pub(super) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// All of its memory, to change what lies there between two calls, as a part of the making of an image.
+    pub(super) fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
+    }
+
+    /// The memory, what the polls read, and the one global.
     #[cfg(test)]
     pub fn whole_state(&mut self) -> (&[u8], &[u8], i32) {
         let exports = &self.engine.exports;
-        let flags = exported_memory(&mut self.store, &self.instance, &exports.interrupt).expect("flags");
+        let flags = exported_memory(&mut self.store, &self.instance, &exports.interrupt).expect("what is polled");
         let global = self.instance.get_global(&mut self.store, "__stack_pointer").expect("the stack pointer");
         let stack_pointer = global.get(&mut self.store).unwrap_i32();
         (self.memory.data(&self.store), flags.data(&self.store), stack_pointer)
@@ -167,8 +190,8 @@ impl Sandbox {
             return error.clone();
         }
         match error.downcast_ref::<Trap>() {
-            // A poll found its flag set.
-            Some(Trap::UnreachableCodeReached) if let Some(error) = self.store.data().interruption() => error,
+            // A poll, or an access of a guest that was to end anyway.
+            Some(Trap::MemoryOutOfBounds) if let Some(error) = self.store.data().interruption() => error,
             Some(Trap::StackOverflow) => Error::Limit(Limit::Stack { limit: settings::WASM_STACK as u64 }),
             // An allocation that failed inside the interpreter's own C code can end in a trap.
             Some(_) if self.store.data().memory_denied.is_some() => self.memory_error(),
@@ -216,15 +239,14 @@ impl Sandbox {
         self.place.start(context);
         // A cancellation between the caller's check and the line above found no call to end.
         if let Some(error) = context.interruption() {
-            self.place.stop();
-            self.alive = true;
+            self.alive = self.place.stop();
             return Err(error);
         }
         let outcome = stack::with(|| run(self));
-        self.place.stop();
+        let usable = self.place.stop();
         match outcome {
             Ok(Ok(outcome)) => {
-                self.alive = self.store.data().memory_denied.is_none();
+                self.alive = usable && self.store.data().memory_denied.is_none();
                 outcome
             }
             Ok(Err(error)) => {
@@ -233,7 +255,7 @@ impl Sandbox {
             }
             // Nothing has run.
             Err(error) => {
-                self.alive = true;
+                self.alive = usable;
                 Err(error)
             }
         }

@@ -51,7 +51,7 @@ pub fn engine(memories: Arc<Memories>) -> Result<Engine, Error> {
     // The second one is for fibers, which are not used, but must not be the smaller.
     config.max_wasm_stack(WASM_STACK).async_stack_size(NATIVE_STACK);
     // Deadlines and cancellation come from polls in the image itself, at a tenth of the price of epochs: see `watch`.
-    // The flags that they poll are the module's second memory.
+    // What they read is the module's second memory.
     config.epoch_interruption(false).wasm_multi_memory(true);
     // What compiled code may rely on instead of checking; `memory` keeps it.
     config.memory_reservation(ROOM as u64).memory_guard_size(GUARD as u64).memory_may_move(false);

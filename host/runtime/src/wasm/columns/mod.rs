@@ -130,6 +130,16 @@ impl Columns {
         Ok(outcome)
     }
 
+    /// Forgets all bindings, and gives back what is kept between calls.
+    pub fn forget(&mut self, guest: &mut Guest<'_>) -> wasmtime::Result<()> {
+        self.natives.clear();
+        self.release.call(&mut *guest.store, ())?;
+        match self.scratch.take() {
+            Some(block) => guest.free.call(&mut *guest.store, block.pointer),
+            None => Ok(()),
+        }
+    }
+
     /// A block of at least `size` bytes; none when the guest has no memory for it.
     fn reserve(&mut self, guest: &mut Guest<'_>, size: usize) -> wasmtime::Result<Option<Block>> {
         if let Some(block) = self.scratch {
