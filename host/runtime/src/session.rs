@@ -2,7 +2,7 @@
 //! (the wasm engine, the worker server).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::Error;
 use crate::job::{Job, JobOptions};
@@ -79,6 +79,9 @@ impl Session {
 
 impl Default for Session {
     fn default() -> Self {
-        Session::with_concurrency(std::thread::available_parallelism().map_or(1, usize::from))
+        // Asking the system reads files of its control groups, which takes longer than all else here.
+        static CPUS: OnceLock<usize> = OnceLock::new();
+        let cpus = CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+        Session::with_concurrency(*cpus)
     }
 }

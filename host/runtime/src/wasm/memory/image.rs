@@ -2,7 +2,7 @@
 //! a job or a fork, the pages that differ.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -67,7 +67,11 @@ pub struct Image {
     idle: Mutex<Vec<Slot>>,
 }
 
-/// The pages that differ from the base, one run behind the other in a file.
+/// So many runs of changed pages an image may have whatever lies between them. Each is a mapping in every sandbox, which
+/// costs about as much as copying two pages.
+const FEW_RUNS: usize = 10;
+
+/// The pages that differ from the base, and what lies between those that are close, one run behind the other in a file.
 #[derive(Debug)]
 struct Changes {
     file: File,
@@ -79,6 +83,49 @@ struct Changes {
 struct Run {
     place: Range<usize>,
     offset: usize,
+}
+
+impl Run {
+    /// Runs whose bytes lie behind each other in a file.
+    fn behind_each_other(places: Vec<Range<usize>>) -> Vec<Run> {
+        let mut offset = 0;
+        let run = |place: Range<usize>| {
+            let run = Run { offset, place };
+            offset += run.place.len();
+            run
+        };
+        places.into_iter().map(run).collect()
+    }
+}
+
+/// The ranges of these pages, which are in ascending order. Those with the smallest gaps between them become one, gap
+/// included, as long as there are more than [`FEW_RUNS`] and the gaps are at most half as much as what changed.
+fn merged(pages: &[usize], page: usize) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for start in pages {
+        match ranges.last_mut() {
+            Some(range) if *start == range.end => range.end += page,
+            _ => ranges.push(*start..*start + page),
+        }
+    }
+    let mut gaps: Vec<usize> = ranges.windows(2).map(|pair| pair[1].start - pair[0].end).collect();
+    gaps.sort_unstable();
+    gaps.truncate(ranges.len().saturating_sub(FEW_RUNS));
+    let mut room = pages.len() * page / 2;
+    let fits = gaps.iter().take_while(|gap| {
+        let fits = **gap <= room;
+        room = room.saturating_sub(**gap);
+        fits
+    });
+    let Some(widest) = fits.last().copied() else { return ranges };
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start - last.end <= widest => last.end = range.end,
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 /// One run of changed bytes: where it belongs, what it is, and where that lies in the file.
@@ -158,15 +205,8 @@ impl Image {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        let mut runs: Vec<Run> = Vec::new();
-        let mut total = 0;
-        for start in pages {
-            match runs.last_mut() {
-                Some(run) if start == run.place.end => run.place.end += page,
-                _ => runs.push(Run { place: start..start + page, offset: total }),
-            }
-            total += page;
-        }
+        let runs = Run::behind_each_other(merged(&pages, page));
+        let total = runs.last().map_or(0, |run| run.offset + run.place.len());
         let changes = if runs.is_empty() { None } else { Some(Changes::write(runs, total, memory)?) };
         let root = Some(self.root.as_ref().unwrap_or(self).clone());
         Ok(Arc::new(Image { base: self.base.clone(), length: memory.len(), changes, root, idle: Mutex::default() }))
@@ -183,9 +223,14 @@ impl Image {
 
 impl Changes {
     fn write(runs: Vec<Run>, total: usize, memory: &[u8]) -> io::Result<Changes> {
-        let file = space::anonymous_file()?;
-        for run in &runs {
-            file.write_all_at(&memory[run.place.clone()], run.offset as u64)?;
+        let mut file = space::anonymous_file()?;
+        let mut parts: Vec<IoSlice<'_>> = runs.iter().map(|run| IoSlice::new(&memory[run.place.clone()])).collect();
+        let mut parts = &mut parts[..];
+        while !parts.is_empty() {
+            match file.write_vectored(parts)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => IoSlice::advance_slices(&mut parts, written),
+            }
         }
         // SAFETY: the file has no name and its descriptor stays in here: nobody writes to it again.
         let view = unsafe { View::of(&file, total)? };

@@ -11,8 +11,8 @@ use super::space::{self, Space};
 use super::{GUARD, ROOM, pagemap};
 
 /// Runs of at least this many bytes are mapped from the image's file; shorter ones are copied: a mapping costs about
-/// as much as copying so many pages, and counts towards the kernel's limit of mappings.
-const MAPPED_FROM: usize = 64 << 10;
+/// as much as copying two pages.
+const MAPPED_FROM: usize = 8 << 10;
 
 /// What a tenant wrote is overwritten with the image, page by page, if it is no more than this. An overwritten page
 /// costs the next tenant no page fault, but stays this slot's own memory.
@@ -55,8 +55,21 @@ impl Slot {
     /// Makes a clean slot of the base alone one of `image`. After an error the slot must be dropped.
     pub fn apply(&mut self, image: &Image) -> io::Result<()> {
         self.grow(image.length())?;
+        if let Err(error) = self.put(image, MAPPED_FROM) {
+            // A process may have only so many mappings, and then does with two. A failed one can leave a hole.
+            tracing::debug!("an image is copied, it cannot be mapped: {error}");
+            let base_length = image.base.length();
+            self.space.map_file(0..base_length, &image.base.file, 0)?;
+            self.space.map_zeros(base_length..self.length)?;
+            self.put(image, usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what `image` has changed over the base: maps runs of at least so many bytes, copies the others.
+    fn put(&mut self, image: &Image, mapped_from: usize) -> io::Result<()> {
         for change in image.changes() {
-            if change.bytes.len() >= MAPPED_FROM {
+            if change.bytes.len() >= mapped_from {
                 self.space.map_file(change.place, change.file, change.offset)?;
             } else {
                 self.space.copy(change.place.start, change.bytes);
