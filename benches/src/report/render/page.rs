@@ -72,6 +72,7 @@ pub fn build(report: &Report) -> Page {
         Section { title: "What a deadline costs", blocks: deadlines(report) },
         Section { title: "Latency of a row", blocks: latency(report) },
         Section { title: "Start", blocks: vec![Block::Text(START.into()), tables::starts(report).into()] },
+        Section { title: "Checkpoints", blocks: checkpoints(report) },
         Section { title: "Memory of live jobs", blocks: density(report) },
         Section { title: "Side by side", blocks: scaling(report) },
         Section { title: "Isolation beside speed", blocks: isolation(report) },
@@ -124,13 +125,7 @@ fn lead(report: &Report) -> Vec<String> {
         "What the execution modes of Cloister cost in speed, and what they contain, on one machine in one run.".into(),
         format!("{} · {date} UTC · commit {} · plan {}", report.machine.line(), or_unknown(commit), report.plan),
     ];
-    if report.machine.was_busy() {
-        lead.push(format!(
-            "Other programs were running when this began (load {}): the spread is wide, and figures are not for \
-             publication.",
-            report.machine.load
-        ));
-    }
+    lead.extend(report.disturbance());
     if !report.complete {
         lead.push("Interrupted: this holds what was measured until then.".into());
     }
@@ -153,9 +148,6 @@ fn json(report: &Report) -> Vec<Block> {
         tables::sizes("Rows a second", report, tables::rate).into(),
         tables::sizes("CPU time of a row, of all processes", report, tables::cpu).into(),
         tables::sizes("CPU time as a multiple of bare CPython's", report, tables::cpu_ratio).into(),
-        Block::Text(
-            "Checkpoint time, the last row of the blog's table, is not measured: checkpoints have not landed.".into(),
-        ),
     ]
 }
 
@@ -191,6 +183,19 @@ fn latency(report: &Report) -> Vec<Block> {
 }
 
 const START: &str = "A job from its source text to the result of its first call; and bare sandboxes.";
+
+fn checkpoints(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(
+            "A checkpoint is the whole state of a job between two calls, taken by `Job::fork` of a job that was called \
+             since the last one; restoring is the first call of the fork. The sizes are what a checkpoint holds beyond \
+             the interpreter that all sandboxes share. Only wasm mode can copy the state of a job. Those of Flink \
+             cover the state that a function keeps through Flink's API, which these functions do not: they are off."
+                .into(),
+        ),
+        tables::checkpoints(report).into(),
+    ]
+}
 
 fn density(report: &Report) -> Vec<Block> {
     vec![
@@ -231,6 +236,11 @@ fn isolation(report: &Report) -> Vec<Block> {
     )];
     blocks.extend(plots::isolation(report, matrix).into_iter().map(Block::Figure));
     blocks.push(tables::isolation(matrix).into());
+    let deviating = matrix.deviating();
+    if !deviating.is_empty() {
+        blocks.push(Block::Text("These came out otherwise than the suite's data say:".into()));
+        blocks.push(Block::List(deviating));
+    }
     blocks
 }
 
@@ -240,7 +250,12 @@ fn method(report: &Report) -> Vec<Block> {
     let minutes = report.seconds / 60.0;
     vec![Block::List(vec![
         format!("{}. {}.", report.machine.line(), versions.join(", ")),
-        format!("Plan {}, {minutes:.1} minutes, load {} at the beginning.", report.plan, report.machine.load),
+        format!(
+            "Plan {}, {minutes:.1} minutes, load {} at the beginning; {:.1} % of the machine's CPU time was others'.",
+            report.plan,
+            report.machine.load,
+            100.0 * report.others
+        ),
         "All variants of a comparison run in the same rounds, each once a round, in an order that turns. A number is \
          the median of the rounds; the spread beside it is the middle half of them."
             .into(),

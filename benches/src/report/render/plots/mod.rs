@@ -129,7 +129,7 @@ pub fn isolation(report: &Report, matrix: &Matrix) -> Vec<Figure> {
 fn beside(group: &Group, matrix: &Matrix) -> Option<Figure> {
     let point = |variant: Variant| {
         let Variant::Mode(mode, deadline) = variant else { return None };
-        let (held, all) = matrix.held(mode.execution().name(), None, deadline);
+        let (held, all) = matrix.held(mode.column(), None, deadline);
         let rate = 1.0 / group.of(variant)?.wall.median;
         (all > 0).then(|| (variant, vec![Point { x: rate, y: 100.0 * held as f64 / all as f64 }]))
     };
