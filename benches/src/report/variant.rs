@@ -111,6 +111,11 @@ impl Variant {
         all
     };
 
+    /// Whether it is another system.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Variant::FlinkThread | Variant::FlinkProcess | Variant::Eryx)
+    }
+
     /// The name in tables and pictures.
     pub fn name(self) -> &'static str {
         match self {

@@ -177,6 +177,14 @@ fn latency(report: &Report) -> Vec<Block> {
          is full, or 1 s after its first row."
             .into(),
     )];
+    if report.latencies.iter().any(|latency| latency.variant.is_peer()) {
+        blocks.push(Block::Text(
+            "PyFlink runs as a job between two sockets, a line of text a row; the sockets, its source and its sink are \
+             in its numbers. Its process mode gathers bundles by itself: by one row, and by its default of 1,000 rows or \
+             1 s; its thread mode has none. eryx takes a bundle as program text."
+                .into(),
+        ));
+    }
     blocks.push(plots::latency(report).into());
     blocks.extend(tables::latencies(report).into_iter().map(Block::Table));
     blocks
@@ -201,12 +209,27 @@ fn density(report: &Report) -> Vec<Block> {
     vec![
         Block::Text(
             "Jobs that have loaded a source and called a function once, all alive in one process that has nothing else. \
-             Private: pages that no other process shares, of the host and its workers. Proportional: resident pages, \
-             shared ones divided among those that share them."
+             Private: pages that no other process shares and that were written to, of the host and its workers. \
+             Proportional: resident pages, shared ones divided among those that share them. Before the first: what the \
+             process has with the engine, the interpreter or the JVM of the mode ready, after a first job has come and \
+             gone; it is not in the other columns."
                 .into(),
         ),
         plots::density(report).into(),
         tables::density(report).into(),
+        Block::List(
+            report
+                .density
+                .iter()
+                .any(|density| density.variant.is_peer())
+                .then(|| {
+                    "PyFlink: each job in a local mini-cluster of its own inside one JVM, after a garbage collection; \
+                     the program that submits the jobs, the JVM and the workers count. eryx: sessions in one process."
+                        .to_owned()
+                })
+                .into_iter()
+                .collect(),
+        ),
     ]
 }
 

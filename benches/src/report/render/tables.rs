@@ -188,11 +188,19 @@ pub fn density(report: &Report) -> Table {
             each(density.memory.private),
             each(density.memory.proportional),
             cell::memory(density.memory.private as f64).into(),
+            cell::memory(density.before.private as f64).into(),
             cell::seconds(density.seconds_each).into(),
         ];
         (density.variant.to_string(), cells)
     });
-    let columns = ["jobs", "private, a job", "proportional, a job", "private, all", "time to make one"];
+    let columns = [
+        "jobs",
+        "private, a job",
+        "proportional, a job",
+        "private, all",
+        "private, before the first",
+        "time to make one",
+    ];
     Table { caption: "Memory of live jobs".into(), head: head("", columns.map(str::to_owned)), rows: rows.collect() }
 }
 
