@@ -11,6 +11,8 @@ pub struct Page {
     pub title: String,
     /// What stands under the title, a line each.
     pub lead: Vec<String>,
+    /// What a reader must know before all else, a line each.
+    pub warnings: Vec<String>,
     /// The sections.
     pub sections: Vec<Section>,
 }
@@ -82,7 +84,7 @@ pub fn build(report: &Report) -> Page {
         sections.push(Section { title: "What was left out", blocks: vec![Block::List(report.left_out.clone())] });
     }
     sections.push(Section { title: "How it was measured", blocks: method(report) });
-    Page { title: "The price of isolation".into(), lead: lead(report), sections }
+    Page { title: "The price of isolation".into(), lead: lead(report), warnings: warnings(report), sections }
 }
 
 impl Page {
@@ -121,15 +123,15 @@ impl From<Table> for Block {
 
 fn lead(report: &Report) -> Vec<String> {
     let Machine { date, commit, .. } = &report.machine;
-    let mut lead = vec![
+    vec![
         "What the execution modes of Cloister cost in speed, and what they contain, on one machine in one run.".into(),
         format!("{} · {date} UTC · commit {} · plan {}", report.machine.line(), or_unknown(commit), report.plan),
-    ];
-    lead.extend(report.disturbance());
-    if !report.complete {
-        lead.push("Interrupted: this holds what was measured until then.".into());
-    }
-    lead
+    ]
+}
+
+fn warnings(report: &Report) -> Vec<String> {
+    let interrupted = || "Interrupted: this holds what was measured until then.".to_owned();
+    report.disturbance().into_iter().chain((!report.complete).then(interrupted)).collect()
 }
 
 fn or_unknown(text: &str) -> &str {
@@ -210,7 +212,7 @@ fn density(report: &Report) -> Vec<Block> {
         Block::Text(
             "Jobs that have loaded a source and called a function once, all alive in one process that has nothing else. \
              Private: pages that no other process shares and that were written to, of the host and its workers. \
-             Proportional: resident pages, shared ones divided among those that share them. Before the first: what the \
+             Proportional: resident pages, shared ones divided among those that share them. Before the first: the private memory that the \
              process has with the engine, the interpreter or the JVM of the mode ready, after a first job has come and \
              gone; it is not in the other columns."
                 .into(),

@@ -193,20 +193,16 @@ pub fn density(report: &Report) -> Table {
         ];
         (density.variant.to_string(), cells)
     });
-    let columns = [
-        "jobs",
-        "private, a job",
-        "proportional, a job",
-        "private, all",
-        "private, before the first",
-        "time to make one",
-    ];
+    let columns =
+        ["jobs", "private, a job", "proportional, a job", "private, all", "before the first", "time to make one"];
     Table { caption: "Memory of live jobs".into(), head: head("", columns.map(str::to_owned)), rows: rows.collect() }
 }
 
 /// The main table: what a user asks first, a column for each way to run.
 pub fn summary(report: &Report) -> Table {
-    let shown: Vec<Variant> = std::iter::once(Variant::Bare).chain(Mode::ALL.map(Mode::variant)).collect();
+    let has = |variant: &Variant| report.groups.iter().any(|group| group.of(*variant).is_some());
+    let peers = Variant::ALL.into_iter().filter(|variant| variant.is_peer() && has(variant));
+    let shown: Vec<Variant> = std::iter::once(Variant::Bare).chain(Mode::ALL.map(Mode::variant)).chain(peers).collect();
     let mut rows = Vec::new();
     let mut add = |name: String, say: &dyn Fn(Variant) -> Option<Cell>| {
         rows.push((name, shown.iter().map(|variant| say(*variant).unwrap_or_else(cell::none)).collect()));
