@@ -167,12 +167,10 @@ pub fn estimate_of_starts(plan: &Plan) -> f64 {
 
 /// How long their latencies take, of bundles of so many rows.
 pub fn estimate_of_passes(plan: &Plan, bytes: usize, bundle: usize) -> f64 {
-    let pass = |least: f64, of_byte: f64| {
-        let pass = least + (bytes * bundle) as f64 * of_byte;
-        plan.calls_time.as_secs_f64().max(plan.calls as f64 * pass)
-    };
-    let flink = if plan.peer_bundles.contains(&bundle) { CLUSTERS * (JOB + pass(2e-3, 20e-9)) } else { 0.0 };
-    flink + pass(2e-3, 20e-9) + 0.3
+    let pass = 2e-3 + bundle as f64 * (5e-6 + bytes as f64 * 20e-9);
+    let passes = plan.calls_time.as_secs_f64().max(plan.calls as f64 * pass);
+    let flink = if plan.peer_bundles.contains(&bundle) { CLUSTERS * (JOB + passes) } else { 0.0 };
+    flink + passes + 0.3
 }
 
 /// How long their latencies take at a pace.

@@ -15,7 +15,7 @@ use crate::report::results::Density;
 use crate::report::variant::{Deadline, Mode};
 use crate::report::workloads;
 
-use super::scaling::WORKER_KIB;
+use super::scaling::{WORKER_KIB, WORKER_TIME};
 
 /// Measures every mode, and peers.
 pub fn run(context: &mut Context) {
@@ -90,7 +90,7 @@ pub fn estimate(plan: &Plan) -> Vec<f64> {
     let last = |jobs: &[u64]| jobs.last().copied().unwrap_or_default() as f64;
     let of = |mode: Mode| {
         // More workers than a few hundred have no memory on most machines.
-        if mode.has_workers() { last(&plan.worker_jobs).min(200.0) * 0.12 } else { last(&plan.jobs) * 2e-3 }
+        if mode.has_workers() { last(&plan.worker_jobs).min(200.0) * WORKER_TIME } else { last(&plan.jobs) * 2e-3 }
     };
     let mut steps = Mode::ALL.map(|mode| 0.4 + of(mode)).to_vec();
     if plan.peers {

@@ -171,7 +171,7 @@ fn add(
 pub fn estimate(plan: &Plan) -> Vec<f64> {
     let modes = Mode::ALL.len() as f64;
     let cell = |(pace, bytes, bundle): (Option<u32>, usize, usize)| {
-        let call = 10e-6 + bytes as f64 * bundle as f64 * 3e-9;
+        let call = 10e-6 + bundle as f64 * (2.8e-6 + bytes as f64 * 3e-9);
         match pace {
             // Native Rust, bare CPython, and the modes; starting a worker.
             None => {

@@ -1,5 +1,7 @@
 //! Pure-Python work side by side, and the one-row calls of many tenants.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
 
 use super::Running;
@@ -13,6 +15,9 @@ use crate::report::workloads::{self, Workload};
 
 /// Memory that a worker takes, generously, in KiB.
 pub const WORKER_KIB: u64 = 64 << 10;
+
+/// How long a worker takes to start, about, in seconds.
+pub const WORKER_TIME: f64 = 0.12;
 
 /// Measures both.
 pub fn run(context: &mut Context) {
@@ -55,6 +60,11 @@ fn tenants(context: &mut Context) {
     let threads = context.report.machine.cpus;
     let mut runners: Runners<'_> = Vec::new();
     for mode in Mode::ALL {
+        let starting = Duration::from_secs_f64(plan.tenants as f64 * WORKER_TIME);
+        if mode.has_workers() && Instant::now() + starting > context.until {
+            context.leave_out(format!("{} tenants, {}: to end in time", plan.tenants, mode.variant()));
+            continue;
+        }
         let needed = plan.tenants as u64 * WORKER_KIB;
         if mode.has_workers() && memory::available().is_none_or(|available| available < 2 * needed) {
             context.leave_out(format!(
@@ -98,5 +108,5 @@ pub fn estimate(plan: &Plan) -> Vec<f64> {
     let samples = (Mode::ALL.len() * (plan.rounds + 1)) as f64 * plan.sample.as_secs_f64();
     let workers = Mode::ALL.into_iter().filter(|mode| mode.has_workers()).count() as f64;
     let parallel = plan.parallelism.iter().map(|parallelism| 2.0 * samples + *parallelism as f64 * workers * 0.15);
-    parallel.chain([samples + plan.tenants as f64 * workers * 0.12]).collect()
+    parallel.chain([samples + plan.tenants as f64 * workers * WORKER_TIME]).collect()
 }
