@@ -1,9 +1,9 @@
 """eryx under the report: a session (a sandbox that keeps its state) whose function is called with a list.
 
-Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a session of a source
-and keeps the column that it is called with, `run` calls the function with the column's first rows so many times, `first`
-makes a session of its own and gives its first result, `hold` keeps so many sessions that have given one. A column has no
-way in but the program's text: it goes as JSON.
+Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a session of a
+source and keeps the column that it is called with, `run` calls the function with the column's first rows so many times,
+`first` makes a session of its own and gives its first result, `hold` keeps so many sessions that have given one. A
+column has no way in but the program's text: it goes as JSON.
 """
 
 import json
