@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use cloister::wasm::BareSandbox;
-use cloister::{ExecutionMode, JobOptions, Session};
+use cloister::{ExecutionMode, Job, JobOptions, Session};
 use cloister_benches::{ADD, ints};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
@@ -15,6 +15,9 @@ TABLE = {n: str(n) * 4 for n in range(20_000)}
 def f(x: int) -> int:
     return len(TABLE[x])
 ";
+
+/// A job that holds some megabytes, of which each call changes a little.
+const STATE: &str = include_str!("../workloads/state.py");
 
 fn sandboxes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sandbox");
@@ -43,30 +46,37 @@ fn sandboxes(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Checkpoints: a fork of a job that was called since the last one is a copy of the whole sandbox, and the fork's first
+/// result is the way back from it.
 fn forks(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("fork");
-    group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
-    let parent = Session::new().job(JobOptions::new(ExecutionMode::Wasm).source("udf.py", ADD)).expect("a job");
-    let (column, rows) = ([ints(1)], 1);
-    let function = parent.function("f").expect("f");
-    function.call(&column, rows).expect("a result");
-    group.bench_function("of an unchanged job", |bencher| {
-        bencher.iter_batched(|| (), |()| parent.fork().expect("a fork"), BatchSize::NumIterations(50));
-    });
-    group.bench_function("after a call", |bencher| {
+    let state = STATE.replace("def remember", "def f");
+    for (name, source) in [("x + 1", ADD), ("some MB of state", state.as_str())] {
+        let mut group = criterion.benchmark_group(format!("fork, {name}"));
+        group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
+        let parent = Session::new().job(JobOptions::new(ExecutionMode::Wasm).source("udf.py", source)).expect("a job");
+        let (column, rows) = ([ints(1)], 1);
+        let function = parent.function("f").expect("f");
         let call = || drop(black_box(function.call(&column, rows).expect("a result")));
-        bencher.iter_batched(call, |()| parent.fork().expect("a fork"), BatchSize::NumIterations(1));
-    });
-    group.bench_function("and its first result", |bencher| {
-        let run = |()| {
-            let child = parent.fork().expect("a fork");
-            let function = child.function("f").expect("f");
-            function.call(&column, rows).expect("a result");
-            child
-        };
-        bencher.iter_batched(|| (), run, BatchSize::NumIterations(1));
-    });
-    group.finish();
+        call();
+        group.bench_function("of an unchanged job", |bencher| {
+            bencher.iter_batched(|| (), |()| parent.fork().expect("a fork"), BatchSize::NumIterations(50));
+        });
+        group.bench_function("after a call", |bencher| {
+            bencher.iter_batched(call, |()| parent.fork().expect("a fork"), BatchSize::NumIterations(1));
+        });
+        group.bench_function("its first result", |bencher| {
+            let make = || {
+                call();
+                parent.fork().expect("a fork")
+            };
+            let run = |child: Job| {
+                child.function("f").expect("f").call(&column, rows).expect("a result");
+                child
+            };
+            bencher.iter_batched(make, run, BatchSize::NumIterations(1));
+        });
+        group.finish();
+    }
 }
 
 criterion_group!(benches, sandboxes, forks);

@@ -1,8 +1,9 @@
 """eryx under the report: a session (a sandbox that keeps its state) whose function is called with a list.
 
-Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a session of a source
-and keeps the column that it is called with, `run` calls the function with the whole column so many times, `first` makes
-a session of its own and gives its first result. A column has no way in but the program's text: it goes as JSON.
+Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a session of a
+source and keeps the column that it is called with, `run` calls the function with the column's first rows so many times,
+`first` makes a session of its own and gives its first result, `hold` keeps so many sessions that have given one. A
+column has no way in but the program's text: it goes as JSON.
 """
 
 import json
@@ -21,7 +22,10 @@ cloister.DataTypes, cloister.udf = DataTypes, lambda **options: lambda f: f
 
 
 class Sandbox:
-    """The session that is loaded."""
+    """The session that is loaded, and others that are only held."""
+
+    def __init__(self):
+        self.held = []
 
     def load(self, source, function, column):
         """Makes a session and checks that the function gives as many values as the column has."""
@@ -29,15 +33,24 @@ class Sandbox:
         self.session = self._session()
         return len(self._call(self.session, column)) == len(column)
 
-    def run(self, times):
-        """Calls the function with the whole column."""
+    def run(self, times, rows):
+        """Calls the function with the column's first rows."""
+        column = self.column[:rows]
         for _ in range(times):
-            self._call(self.session, self.column)
+            self._call(self.session, column)
         return True
 
     def first(self):
         """A new session, and its first result."""
         self._call(self._session(), self.column[:1])
+        return True
+
+    def hold(self, sessions):
+        """Keeps so many sessions alive, each of which has given a result."""
+        del self.held[sessions:]
+        while len(self.held) < sessions:
+            self.held.append(self._session())
+            self._call(self.held[-1], self.column[:1])
         return True
 
     def _session(self):

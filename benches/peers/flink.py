@@ -2,7 +2,8 @@
 
 Reads a request on each line of stdin, as JSON, and answers each with a line on stdout: `load` makes a function of a
 source, `run` sends so many rows through it and answers with the seconds from the job's submission to its end, `first`
-answers with the seconds to the first row's result.
+answers with the seconds to the first row's result, `stream` starts a job that lives between two sockets, `settle` waits
+until those jobs have ended, `collect_garbage` lets the JVM forget what nobody needs.
 """
 
 import ctypes
@@ -25,7 +26,9 @@ answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 from pyflink.common import Row  # noqa: E402
-from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment  # noqa: E402
+from pyflink.datastream import DataStream, StreamExecutionEnvironment  # noqa: E402
+from pyflink.java_gateway import get_gateway  # noqa: E402
+from pyflink.table import DataTypes, StreamTableEnvironment  # noqa: E402
 from pyflink.table.udf import UserDefinedFunctionWrapper, udf  # noqa: E402
 
 # The sources import PyFlink's names from our package.
@@ -34,16 +37,22 @@ package.DataTypes, package.Row, package.udf = DataTypes, Row, udf
 sys.modules["cloister"] = package
 
 
+# Rows of a bundle, if nothing else is said.
+DEFAULT_BUNDLE = 1_000
+
+
 class Cluster:
     """The mini-cluster, and the function that is loaded."""
 
     def __init__(self, mode):
-        self.tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        self.streams = StreamExecutionEnvironment.get_execution_environment()
+        self.tables = StreamTableEnvironment.create(self.streams)
         options = self.tables.get_config()
         options.set("parallelism.default", "1")
         options.set("python.execution-mode", mode)
         options.set("python.executable", sys.executable)
-        self.select = None
+        self.select = self.result = None
+        self.jobs = []
 
     def load(self, source, function, argument, result):
         """Makes the function `f` of a source; `argument` is its SQL argument from the number `id` of a row."""
@@ -58,6 +67,7 @@ class Cluster:
         self.tables.execute_sql("DROP TEMPORARY TABLE IF EXISTS nowhere")
         self.tables.execute_sql(f"CREATE TEMPORARY TABLE nowhere (x {result}) WITH ('connector' = 'blackhole')")
         self.select = f"SELECT f({argument}) AS x FROM numbers"
+        self.result = result
         return True
 
     def run(self, rows):
@@ -75,13 +85,55 @@ class Cluster:
             next(results)
             return time.perf_counter() - start
 
+    def stream(self, source, sink, bundle):
+        """A job that reads texts from one local port, a line each, and writes `f` of each to another.
+
+        It lives until its source closes. A bundle has so many rows, or what came within Flink's default of 1 s.
+        """
+        self._set_bundle(bundle)
+        environment = self.streams._j_stream_execution_environment
+        texts = DataStream(environment.socketTextStream("127.0.0.1", source, "\n"))
+        rows = self.tables.from_data_stream(texts).alias("x")
+        self.tables.create_temporary_view("texts", rows)
+        # The sink puts nothing between what it writes.
+        argument = "CAST(x AS BIGINT)" if self.result == "BIGINT" else "x"
+        results = self.tables.sql_query(f"SELECT CONCAT(CAST(f({argument}) AS STRING), CHR(10)) AS x FROM texts")
+        self.tables.drop_temporary_view("texts")
+        java = get_gateway().jvm.org.apache.flink
+        # What is written must not wait for more.
+        flushed = True
+        results = self.tables._j_tenv.toDataStream(results._j_table, java.table.api.DataTypes.STRING())
+        schema = java.api.common.serialization.SimpleStringSchema()
+        results.addSink(
+            java.streaming.api.functions.sink.SocketClientSink("127.0.0.1", sink, schema, 0, flushed)
+        ).setParallelism(1)
+        self.jobs.append(self.streams.execute_async("stream"))
+        return True
+
+    def settle(self):
+        """Waits until all jobs of `stream` have ended, and lets the JVM forget them."""
+        for job in self.jobs:
+            job.get_job_execution_result().result()
+        self.jobs = []
+        return self.collect_garbage()
+
+    def collect_garbage(self):
+        """Lets the JVM forget what nobody needs."""
+        get_gateway().jvm.System.gc()
+        return True
+
     def _numbers(self, rows):
+        self._set_bundle(DEFAULT_BUNDLE)
         self.tables.execute_sql("DROP TEMPORARY TABLE IF EXISTS numbers")
         self.tables.execute_sql(
             "CREATE TEMPORARY TABLE numbers (id BIGINT) WITH ('connector' = 'datagen', "
             f"'rows-per-second' = '1000000000', 'number-of-rows' = '{rows}', "
             "'fields.id.min' = '0', 'fields.id.max' = '1000000')"
         )
+
+
+    def _set_bundle(self, rows):
+        self.tables.get_config().set("python.fn-execution.bundle.size", str(rows))
 
 
 def main():

@@ -45,6 +45,11 @@ fn everything_is_measured_and_written() {
         }
     }
     assert_eq!((of("start").len(), of("parallel").len(), of("tenants").len()), (3, 2, 1));
+    let checkpoints: Vec<&str> = of("checkpoint").iter().filter_map(|group| group["name"].as_str()).collect();
+    assert_eq!(checkpoints[..2], ["checkpoint of json", "restore of json"]);
+    assert_eq!(checkpoints[2..], ["checkpoint of a job with state", "restore of a job with state"]);
+    let held = |at: usize| of("checkpoint")[at]["parameter"].as_u64();
+    assert!(held(2) > Some(4_000_000) && held(2) > held(0), "{:?} and {:?} bytes", held(2), held(0));
     let density = report["density"].as_array().expect("density");
     let wasm: Vec<&Value> = density.iter().filter(|one| one["variant"] == "wasm").collect();
     assert_eq!((wasm.len(), &wasm[1]["jobs"]), (2, &Value::from(3)));
@@ -54,7 +59,8 @@ fn everything_is_measured_and_written() {
     assert_eq!((latencies.len() - paced, paced), (20, 6));
 
     let (markdown, html) = (read(directory.path(), "report.md"), read(directory.path(), "report.html"));
-    for section in ["In short", "JSON, by size", "Latency of a row", "Memory of live jobs", "Isolation beside speed"] {
+    let sections = ["In short", "JSON, by size", "Latency of a row", "Checkpoints", "Memory of live jobs"];
+    for section in sections.into_iter().chain(["Isolation beside speed"]) {
         assert!(markdown.contains(&format!("\n## {section}\n")), "no section '{section}'");
         assert!(html.contains(&format!(">{section}</h2>")), "no section '{section}'");
     }
@@ -75,6 +81,41 @@ const MATRIX: &str = r#"{"groups": [], "total": {}, "cases": [
      "as_expected": true},
     {"group": "death", "name": "an abort", "mode": "wasm", "outcome": "not_contained", "seen": "", "expected": "",
      "as_expected": false}]}"#;
+
+#[test]
+fn the_abuse_suite_is_run() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let status = report(directory.path()).args(["--smoke", "--only", "isolation"]).status().expect("the report");
+    assert!(status.success(), "{status}");
+    let report = json(directory.path());
+    assert_eq!((&report["complete"], &report["left_out"]), (&Value::Bool(true), &Value::Array(Vec::new())));
+    let cases = report["isolation"]["cases"].as_array().expect("cases");
+    let modes = |mode: &str| cases.iter().filter(|case| case["mode"] == mode).count();
+    assert!(modes("wasm") > 2 && modes("thread") > 2 && modes("process") > 2, "{cases:?}");
+    assert!(cases.iter().all(|case| case["as_expected"] == true), "{cases:?}");
+    let held = ["contained", "refused"];
+    let wasm: Vec<&Value> = cases.iter().filter(|case| case["mode"] == "wasm").collect();
+    assert!(wasm.iter().all(|case| case["outcome"].as_str().is_some_and(|it| held.contains(&it))), "{wasm:?}");
+    assert!(read(directory.path(), "report.md").contains("Abuse cases contained"));
+}
+
+#[test]
+fn a_report_that_is_out_of_time_has_fewer_rounds_and_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let arguments = ["--quick", "--within", "0", "--only", "start,checkpoint"];
+    assert!(report(directory.path()).args(arguments).status().expect("the report").success());
+    let report = json(directory.path());
+    let groups = report["groups"].as_array().expect("groups");
+    assert_eq!((groups.len(), &report["complete"]), (7, &Value::Bool(true)));
+    for group in groups {
+        for series in group["series"].as_array().expect("series") {
+            assert_eq!(series["samples"].as_array().map(Vec::len), Some(3), "{group}");
+        }
+    }
+    let said = "new sandbox: 3 of 11 rounds were made, to end in time";
+    assert!(report["left_out"].as_array().expect("lines").contains(&Value::from(said)), "{}", report["left_out"]);
+    assert!(read(directory.path(), "report.md").contains(said));
+}
 
 #[test]
 fn an_interrupted_report_has_what_was_measured() {

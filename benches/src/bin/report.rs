@@ -1,5 +1,9 @@
 //! The price of isolation, in pictures and numbers: `cargo run --release -p cloister-benches --bin report -- --help`.
 
 fn main() -> anyhow::Result<()> {
+    // The abuse suite starts this program again, as the host process of its cases.
+    if cloister_isolation::serve()? {
+        return Ok(());
+    }
     cloister_benches::report::main()
 }

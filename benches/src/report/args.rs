@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
@@ -33,18 +34,23 @@ pub struct Args {
     #[arg(long, value_name = "SECTION", value_enum, value_delimiter = ',')]
     pub only: Vec<SectionName>,
 
+    /// End within so many minutes, not within those of the plan: where the time does not suffice there are fewer rounds,
+    /// and the report says so. Making what is made once per machine does not count.
+    #[arg(long, value_name = "MINUTES")]
+    pub within: Option<f64>,
+
     /// Measure PyFlink and eryx in the same rounds: makes virtual environments below the cache directory (some
     /// hundred MB from PyPI, once) and needs Java 11 or 17. What is missing is left out, with a line that says so.
-    /// Takes some 10 minutes more.
+    /// Takes up to 10 minutes more, with --full 25.
     #[arg(long)]
     pub peers: bool,
 
-    /// What `cloister isolation --output FILE` wrote: which abuse cases each mode contains.
+    /// What `cloister isolation --output FILE.json` wrote, instead of running the abuse suite again.
     #[arg(long, value_name = "FILE")]
     pub isolation: Option<PathBuf>,
 
     /// Render an earlier report.json again, without measuring.
-    #[arg(long, value_name = "REPORT.JSON", conflicts_with_all = ["quick", "full", "smoke", "only", "peers"])]
+    #[arg(long, value_name = "REPORT.JSON", conflicts_with_all = ["quick", "full", "smoke", "only", "within", "peers", "isolation"])]
     pub render: Option<PathBuf>,
 
     /// Write the main table and picture into this repository: the part of README.md between its markers, and
@@ -63,7 +69,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "Examples:
   report --quick --output /tmp/report
-  report --full --peers --isolation isolation.json --readme
+  report --full --peers --readme
   report --only density,start
   report --render target/report/report.json --readme";
 
@@ -78,23 +84,34 @@ pub enum SectionName {
     Start,
     /// Memory of live jobs.
     Density,
+    /// Checkpoints and what starts from them.
+    Checkpoint,
     /// Work side by side, and many tenants.
     Scaling,
+    /// The abuse suite: what each mode contains.
+    Isolation,
 }
 
 impl Args {
     /// The plan that the options choose.
     pub fn plan(&self) -> Plan {
-        match (self.full, self.smoke) {
+        let plan = match (self.full, self.smoke) {
             (true, _) => Plan::full(),
             (_, true) => Plan::smoke(),
             _ => Plan::quick(),
-        }
+        };
+        let minutes = |minutes: f64| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_default();
+        let (budget, peer_budget) = match self.within {
+            Some(within) => (minutes(within), Duration::ZERO),
+            None => (plan.budget, plan.peer_budget),
+        };
+        Plan { budget, peer_budget, peers: self.peers, ..plan }
     }
 
     /// Whether a section is wanted.
     pub fn wants(&self, section: SectionName) -> bool {
-        self.only.is_empty() || self.only.contains(&section)
+        let given = section == SectionName::Isolation && self.isolation.is_some();
+        !given && (self.only.is_empty() || self.only.contains(&section))
     }
 }
 
@@ -109,6 +126,9 @@ mod tests {
         Args::command().debug_assert();
         let args = Args::parse_from(["report", "--only", "density,start"]);
         assert!(args.wants(SectionName::Start) && !args.wants(SectionName::Latency));
-        assert_eq!(args.plan().name, "quick");
+        assert_eq!((args.plan().name, args.plan().time()), ("quick", Plan::quick().budget));
+        let args = Args::parse_from(["report", "--full", "--peers", "--within", "1.5", "--isolation", "m.json"]);
+        assert_eq!((args.plan().name, args.plan().time()), ("full", Duration::from_secs(90)));
+        assert!(args.wants(SectionName::Start) && !args.wants(SectionName::Isolation));
     }
 }

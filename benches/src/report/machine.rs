@@ -29,9 +29,6 @@ pub struct Machine {
     pub load: f64,
 }
 
-/// The load from which figures are no longer those of a quiet machine.
-const QUIET: f64 = 0.3;
-
 impl Machine {
     /// This machine, now.
     pub fn look() -> Machine {
@@ -45,11 +42,6 @@ impl Machine {
             versions: versions(),
             load: read("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default(),
         }
-    }
-
-    /// Whether other programs had the machine to themselves too.
-    pub fn was_busy(&self) -> bool {
-        self.load > QUIET * self.cpus as f64
     }
 
     /// `2 CPUs of AMD EPYC, 23 GiB, Linux 6.1.0`.

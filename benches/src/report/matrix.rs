@@ -1,9 +1,10 @@
-//! The outcome of the abuse suite: what each mode contains. Read from what `cloister isolation --output FILE.json`
-//! writes.
+//! The outcome of the abuse suite: what each mode contains. Of the suite run by the report itself, or read from what
+//! `cloister isolation --output FILE.json` writes.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use cloister_isolation::{Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::variant::Deadline;
@@ -28,6 +29,8 @@ pub struct Case {
     pub outcome: String,
     /// What the suite's data say must come of it: `limit deadline` where only the deadline ends it.
     pub expected: String,
+    /// Whether it did.
+    pub as_expected: bool,
 }
 
 impl Matrix {
@@ -39,6 +42,34 @@ impl Matrix {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text)
             .with_context(|| format!("{}: not what `cloister isolation --output FILE.json` writes", path.display()))
+    }
+
+    /// What the suite's runner says.
+    pub fn of(verdicts: Vec<Verdict>) -> Matrix {
+        let case = |verdict: Verdict| Case {
+            mode: verdict.mode.to_string(),
+            outcome: match verdict.outcome {
+                Outcome::Contained => "contained",
+                Outcome::Refused => "refused",
+                Outcome::NotContained => "not_contained",
+                Outcome::Unclear => "unclear",
+            }
+            .into(),
+            group: verdict.group,
+            name: verdict.name,
+            expected: verdict.expected,
+            as_expected: verdict.as_expected,
+        };
+        Matrix { cases: verdicts.into_iter().map(case).collect() }
+    }
+
+    /// The cases that came out otherwise than the suite's data say, a line each.
+    pub fn deviating(&self) -> Vec<String> {
+        let line = |case: &Case| {
+            let Case { group, name, mode, outcome, expected, .. } = case;
+            format!("{group}: {name} ({mode}): {}, expected {expected}", outcome.replace('_', " "))
+        };
+        self.cases.iter().filter(|case| !case.as_expected).map(line).collect()
     }
 
     /// The groups, in the order of the suite.
@@ -84,6 +115,7 @@ mod tests {
             mode: mode.into(),
             outcome: outcome.into(),
             expected: expected.into(),
+            as_expected: mode != "thread",
         };
         let matrix = Matrix {
             cases: vec![
@@ -96,6 +128,7 @@ mod tests {
         assert_eq!(matrix.held("wasm", None, Deadline::Off), (1, 2));
         assert_eq!(matrix.held("wasm", Some("cpu"), Deadline::Off), (0, 1));
         assert_eq!(matrix.held("thread", None, Deadline::On), (0, 1));
+        assert_eq!(matrix.deviating(), ["cpu: a case (thread): not contained, expected not contained: hangs"]);
         assert_eq!((matrix.groups(), matrix.modes()), (vec!["cpu", "memory"], vec!["thread", "wasm"]));
     }
 }

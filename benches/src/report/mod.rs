@@ -5,6 +5,7 @@
 //! needs no measuring.
 
 mod args;
+mod budget;
 mod context;
 mod interrupt;
 mod json;
@@ -28,24 +29,29 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use args::{Args, SectionName};
+use budget::Budget;
 use context::Context;
 use machine::Machine;
+use measure::others::Others;
 use peers::Peers;
 use plan::Plan;
 use progress::Progress;
 use results::{FORMAT, Report};
-use sections::{density, latency, scaling, start, throughput};
+use sections::{checkpoint, density, isolation, latency, scaling, start, throughput};
 use variant::{Deadline, Mode};
 use workloads::Workload;
 
-/// A section: its name, how long it takes (seconds, steps), and what measures it.
-type Section = (SectionName, fn(&Plan) -> (f64, u64), fn(&mut Context));
+/// A section: its name, how long each of its steps takes, about, in seconds, and what measures it.
+type Section = (SectionName, fn(&Plan) -> Vec<f64>, fn(&mut Context));
 
-const SECTIONS: [Section; 5] = [
+/// Those first whose length is what it is: what comes after makes as many rounds as there is time for.
+const SECTIONS: [Section; 7] = [
+    (SectionName::Isolation, isolation::estimate, isolation::run),
+    (SectionName::Density, density::estimate, density::run),
     (SectionName::Throughput, throughput::estimate, throughput::run),
     (SectionName::Latency, latency::estimate, latency::run),
     (SectionName::Start, start::estimate, start::run),
-    (SectionName::Density, density::estimate, density::run),
+    (SectionName::Checkpoint, checkpoint::estimate, checkpoint::run),
     (SectionName::Scaling, scaling::estimate, scaling::run),
 ];
 
@@ -85,7 +91,7 @@ pub fn passes(arguments: &[String]) -> Result<()> {
     let mut workloads: Vec<Workload> =
         plan.sizes.iter().map(|bytes| workloads::json(*bytes, plan.rows_of(*bytes))).collect();
     workloads.extend(workloads::single_sized(plan.rows));
-    let modes: Vec<&str> = Mode::ALL.iter().map(|mode| mode.execution().name()).collect();
+    let modes: Vec<&str> = Mode::ALL.map(|mode| mode.variant().name()).to_vec();
     let titles: Vec<String> = workloads.iter().map(Workload::title).collect();
     let usage = || {
         format!(
@@ -95,7 +101,7 @@ pub fn passes(arguments: &[String]) -> Result<()> {
         )
     };
     let [mode, title, count] = arguments else { bail!(usage()) };
-    let mode = Mode::ALL.into_iter().find(|known| known.execution().name() == mode.as_str()).with_context(usage)?;
+    let mode = Mode::named(mode).with_context(usage)?;
     let workload = workloads.iter().find(|workload| workload.title() == *title).with_context(usage)?;
     let count: u64 = count.parse().with_context(usage)?;
     let running = sections::Running::new(workload, mode, Deadline::On, 1)?;
@@ -112,37 +118,38 @@ fn measure(args: &Args) -> Result<Report> {
     let machine = Machine::look();
     let isolation = args.isolation.as_deref().map(matrix::Matrix::read).transpose()?;
     let plan = args.plan();
-    let chosen: Vec<Section> = SECTIONS.into_iter().filter(|(name, ..)| args.wants(*name)).collect();
-    let total: f64 = chosen.iter().map(|(_, estimate, _)| estimate(&plan).0).sum();
-    let total = total + if args.peers { peers::estimate(&plan) } else { 0.0 };
+    let start = Instant::now();
     let mut context = Context {
-        progress: Progress::new(total, args.quiet),
+        progress: Progress::new(1.0, args.quiet),
+        budget: Budget::new(plan.time()),
+        until: start,
         report: Report::new(machine, plan.name, isolation),
         peers: Peers::default(),
         plan,
     };
-    if context.report.machine.was_busy() {
-        context.progress.line(&format!(
-            "the load of this machine is {}: other programs run, and figures will be noisy",
-            context.report.machine.load
-        ));
-    }
-    let start = Instant::now();
     prepare(&mut context);
     if args.peers {
         context.peers = Peers::prepare(&mut context);
+        context.plan.peers = !context.peers.is_empty();
     }
+    let chosen: Vec<Section> = SECTIONS.into_iter().filter(|(name, ..)| args.wants(*name)).collect();
+    let total = chosen.iter().flat_map(|(_, estimate, _)| estimate(&context.plan)).sum();
+    context.progress = Progress::new(total, args.quiet);
+    // What is made once per machine took its own time.
+    context.budget = Budget::new(context.plan.time());
+    let mut others = Others::default();
     for (name, estimate, run) in chosen {
         if !context.stopped() {
-            let (mut seconds, steps) = estimate(&context.plan);
-            if name == SectionName::Throughput && !context.peers.is_empty() {
-                seconds += peers::estimate(&context.plan);
-            }
-            context.progress.section(seconds, steps);
-            run(&mut context);
+            context.progress.section(estimate(&context.plan));
+            // Hosts that the abuse suite kills leave processes behind whose time is nobody's.
+            if name == SectionName::Isolation { run(&mut context) } else { others.beside(|| run(&mut context)) }
         }
     }
     context.progress.finish();
+    context.report.others = others.share();
+    if let Some(disturbance) = context.report.disturbance() {
+        context.progress.line(&disturbance);
+    }
     context.report.complete = !context.stopped();
     context.report.seconds = start.elapsed().as_secs_f64();
     Ok(context.report)

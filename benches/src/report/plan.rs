@@ -7,6 +7,12 @@ use std::time::Duration;
 pub struct Plan {
     /// `quick`, `full` or `smoke`.
     pub name: &'static str,
+    /// How long measuring may take. Where it would take longer, there are fewer rounds.
+    pub budget: Duration,
+    /// How much longer it may take with peers.
+    pub peer_budget: Duration,
+    /// Whether peers take part.
+    pub peers: bool,
     /// Rounds of every comparison.
     pub rounds: usize,
     /// How long a sample lasts.
@@ -41,6 +47,12 @@ pub struct Plan {
     pub parallelism: Vec<usize>,
     /// Jobs that are called with one row, in turns.
     pub tenants: usize,
+    /// Of so many cases of the abuse suite one is run.
+    pub abuse_step: usize,
+    /// Rows of a bundle where the latency of PyFlink is measured: each is a job of its own.
+    pub peer_bundles: Vec<usize>,
+    /// Numbers of live jobs of peers whose memory is measured.
+    pub peer_jobs: Vec<u64>,
     /// In how many rounds peers take part whose samples take long.
     pub peer_rounds: usize,
     /// How long such a sample lasts.
@@ -58,6 +70,10 @@ impl Plan {
     pub fn quick() -> Plan {
         Plan {
             name: "quick",
+            // The rest of five minutes is for starting and for writing the report.
+            budget: Duration::from_secs(285),
+            peer_budget: Duration::from_secs(600),
+            peers: false,
             rounds: 9,
             sample: Duration::from_millis(80),
             rows: 10_000,
@@ -68,13 +84,17 @@ impl Plan {
             calls_time: Duration::from_millis(250),
             paced_sizes: vec![100, 10_000],
             paced_bundles: vec![1, 100, 1_000],
-            paced_time: Duration::from_secs(2),
+            paced_time: Duration::from_millis(1_500),
             jobs: vec![1, 10, 100, 1_000],
             worker_jobs: vec![1, 10],
             starts: 11,
             sandboxes: 1_000,
             parallelism: vec![1, 2, 4],
             tenants: 100,
+            abuse_step: 1,
+            // One row, and Flink's default.
+            peer_bundles: vec![1, 1_000],
+            peer_jobs: vec![1, 4],
             peer_rounds: 3,
             peer_sample: Duration::from_secs(2),
         }
@@ -84,6 +104,8 @@ impl Plan {
     pub fn full() -> Plan {
         Plan {
             name: "full",
+            budget: Duration::from_secs(39 * 60),
+            peer_budget: Duration::from_secs(25 * 60),
             rounds: 25,
             sample: Duration::from_millis(250),
             calls: 100,
@@ -103,6 +125,9 @@ impl Plan {
     pub fn smoke() -> Plan {
         Plan {
             name: "smoke",
+            budget: Duration::from_secs(3_600),
+            peer_budget: Duration::ZERO,
+            peers: false,
             rounds: 2,
             sample: Duration::from_millis(1),
             rows: 20,
@@ -120,9 +145,17 @@ impl Plan {
             sandboxes: 10,
             parallelism: vec![1, 2],
             tenants: 3,
+            abuse_step: 60,
+            peer_bundles: vec![1],
+            peer_jobs: vec![1],
             peer_rounds: 1,
             peer_sample: Duration::ZERO,
         }
+    }
+
+    /// How long measuring may take in all.
+    pub fn time(&self) -> Duration {
+        if self.peers { self.budget + self.peer_budget } else { self.budget }
     }
 
     /// Rows of a call with documents of `bytes` bytes.

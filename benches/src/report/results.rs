@@ -10,7 +10,7 @@ use super::measure::stats::{Ratio, Summary, percentile, sorted};
 use super::variant::Variant;
 
 /// The version of `report.json`.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A whole report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Report {
     pub complete: bool,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// The share of the machine's CPU time that other programs took while this measured, 0 to 1.
+    pub others: f64,
     /// What was left out, and why: one line each.
     pub left_out: Vec<String>,
     /// Costs of the same work in several variants, measured in interleaved rounds.
@@ -46,12 +48,32 @@ impl Report {
             plan: plan.into(),
             complete: false,
             seconds: 0.0,
+            others: 0.0,
             left_out: Vec::new(),
             groups: Vec::new(),
             latencies: Vec::new(),
             density: Vec::new(),
             isolation,
         }
+    }
+}
+
+/// The share of the machine that others may have for figures to be those of a quiet one: when measuring begins, by the
+/// load, which is an average of the minute before; and meanwhile.
+const QUIET: (f64, f64) = (0.3, 0.05);
+
+impl Report {
+    /// That other programs were running, if they were, as a sentence.
+    pub fn disturbance(&self) -> Option<String> {
+        let Machine { load, cpus, .. } = self.machine;
+        let busy = load > QUIET.0 * cpus as f64 || self.others > QUIET.1;
+        busy.then(|| {
+            format!(
+                "Other programs were running (load {load} when this began, {:.0} % of the CPU time while it measured): \
+                 the spread is wide, and figures are not for publication.",
+                100.0 * self.others
+            )
+        })
     }
 }
 
@@ -63,6 +85,8 @@ pub enum Subject {
     Workload,
     /// Starting something: a job, a sandbox.
     Start,
+    /// Taking a checkpoint, or starting from one. The parameter is the bytes that it holds.
+    Checkpoint,
     /// The same pure-Python work side by side. The parameter is the parallelism.
     Parallel,
     /// One-row calls of many tenants. The parameter is the number of tenants.
@@ -78,7 +102,7 @@ pub struct Group {
     pub name: String,
     /// See [`Subject`].
     pub parameter: u64,
-    /// What is counted: `row`, `job`, `call`, `sandbox`.
+    /// What is counted: `row`, `job`, `call`, `sandbox`, `checkpoint`.
     pub unit: String,
     /// One series for each variant.
     pub series: Vec<Series>,
@@ -98,6 +122,7 @@ impl Group {
             Subject::Workload => name.clone(),
             Subject::Start if *parameter > 0 => format!("{parameter} {name}, each"),
             Subject::Start => name.clone(),
+            Subject::Checkpoint => format!("{name}, {}", bytes(*parameter)),
             Subject::Parallel => format!("{name}, {parameter} side by side"),
             Subject::Tenants => format!("{parameter} tenants: {name}"),
         }
@@ -177,7 +202,9 @@ pub struct Density {
     pub variant: Variant,
     /// How many jobs live; each has loaded a source and called its function once.
     pub jobs: u64,
-    /// Memory of all of them together, workers included, above that of the process before the first.
+    /// Memory before the first: of the process, with the engine, the interpreter or the JVM of the mode.
+    pub before: Memory,
+    /// Memory of all of them together, workers included, above that.
     pub memory: Memory,
     /// Seconds that making them took, each.
     pub seconds_each: f64,
@@ -189,5 +216,20 @@ pub fn bytes(bytes: u64) -> String {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} kB", bytes / 1_000),
         _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_was_not_quiet_is_said_to_be_busy() {
+        let mut report = Report::new(Machine { load: 0.1, cpus: 2, ..Machine::look() }, "quick", None);
+        assert_eq!(report.disturbance(), None);
+        report.others = 0.21;
+        assert!(report.disturbance().is_some_and(|text| text.contains("load 0.1") && text.contains("21 %")));
+        (report.others, report.machine.load) = (0.0, 1.5);
+        assert!(report.disturbance().is_some_and(|text| text.contains("load 1.5")));
     }
 }

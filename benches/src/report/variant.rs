@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cloister::ExecutionMode;
+use cloister::{ExecutionMode, JobOptions};
 use serde::{Deserialize, Serialize};
 
 /// One way to run a workload.
@@ -43,52 +43,85 @@ pub enum Deadline {
     Off,
 }
 
+/// What the report must know of a mode. One more mode is one more line here, in [`Mode`] and in [`Mode::ALL`].
+struct Facts {
+    /// Its names in tables and pictures, with a deadline and without.
+    names: [&'static str; 2],
+    /// Its column in the matrix of the abuse suite.
+    column: &'static str,
+    /// The mode of the library.
+    execution: ExecutionMode,
+    /// Whether each job has a process of its own: it takes memory and time to start.
+    workers: bool,
+}
+
 impl Mode {
     /// Every mode.
     pub const ALL: [Mode; 3] = [Mode::Thread, Mode::Wasm, Mode::Process];
 
-    /// The mode of the library.
-    pub fn execution(self) -> ExecutionMode {
+    fn facts(self) -> Facts {
+        let facts = |names, column, execution, workers| Facts { names, column, execution, workers };
         match self {
-            Mode::Thread => ExecutionMode::Thread,
-            Mode::Wasm => ExecutionMode::Wasm,
-            Mode::Process => ExecutionMode::Process,
+            Mode::Thread => facts(["thread", "thread, no deadline"], "thread", ExecutionMode::Thread, false),
+            Mode::Wasm => facts(["wasm", "wasm, no deadline"], "wasm", ExecutionMode::Wasm, false),
+            Mode::Process => facts(["process", "process, no deadline"], "process", ExecutionMode::Process, true),
         }
+    }
+
+    /// The options of a job in this mode.
+    pub fn options(self) -> JobOptions {
+        JobOptions::new(self.facts().execution)
+    }
+
+    /// The name of its column in the matrix of the abuse suite.
+    pub fn column(self) -> &'static str {
+        self.facts().column
+    }
+
+    /// Whether each job has a process of its own.
+    pub fn has_workers(self) -> bool {
+        self.facts().workers
     }
 
     /// The variant with the default limits.
     pub fn variant(self) -> Variant {
         Variant::Mode(self, Deadline::On)
     }
+
+    /// The mode whose variant has this name.
+    pub fn named(name: &str) -> Option<Mode> {
+        Mode::ALL.into_iter().find(|mode| mode.variant().name() == name)
+    }
 }
 
 impl Variant {
     /// Every variant, in the order of the tables.
-    pub const ALL: [Variant; 11] = [
-        Variant::Native,
-        Variant::Bare,
-        Variant::Mode(Mode::Thread, Deadline::On),
-        Variant::Mode(Mode::Thread, Deadline::Off),
-        Variant::Mode(Mode::Wasm, Deadline::On),
-        Variant::Mode(Mode::Wasm, Deadline::Off),
-        Variant::Mode(Mode::Process, Deadline::On),
-        Variant::Mode(Mode::Process, Deadline::Off),
-        Variant::FlinkThread,
-        Variant::FlinkProcess,
-        Variant::Eryx,
-    ];
+    pub const ALL: [Variant; 5 + 2 * Mode::ALL.len()] = {
+        let mut all = [Variant::Native; 5 + 2 * Mode::ALL.len()];
+        all[1] = Variant::Bare;
+        let mut at = 0;
+        while at < Mode::ALL.len() {
+            all[2 + 2 * at] = Variant::Mode(Mode::ALL[at], Deadline::On);
+            all[3 + 2 * at] = Variant::Mode(Mode::ALL[at], Deadline::Off);
+            at += 1;
+        }
+        all[2 + 2 * at] = Variant::FlinkThread;
+        all[3 + 2 * at] = Variant::FlinkProcess;
+        all[4 + 2 * at] = Variant::Eryx;
+        all
+    };
+
+    /// Whether it is another system.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Variant::FlinkThread | Variant::FlinkProcess | Variant::Eryx)
+    }
 
     /// The name in tables and pictures.
     pub fn name(self) -> &'static str {
         match self {
             Variant::Native => "native Rust",
             Variant::Bare => "bare CPython",
-            Variant::Mode(Mode::Thread, Deadline::On) => "thread",
-            Variant::Mode(Mode::Thread, Deadline::Off) => "thread, no deadline",
-            Variant::Mode(Mode::Wasm, Deadline::On) => "wasm",
-            Variant::Mode(Mode::Wasm, Deadline::Off) => "wasm, no deadline",
-            Variant::Mode(Mode::Process, Deadline::On) => "process",
-            Variant::Mode(Mode::Process, Deadline::Off) => "process, no deadline",
+            Variant::Mode(mode, deadline) => mode.facts().names[deadline as usize],
             Variant::FlinkThread => "PyFlink thread",
             Variant::FlinkProcess => "PyFlink process",
             Variant::Eryx => "eryx",
@@ -128,6 +161,7 @@ mod tests {
         for variant in Variant::ALL {
             assert_eq!(Variant::try_from(variant.to_string()), Ok(variant));
         }
+        assert_eq!(Mode::named("wasm"), Some(Mode::Wasm));
         assert!(Variant::try_from("wasn".to_owned()).is_err());
         assert!(Variant::ALL.is_sorted(), "the order of the tables");
     }

@@ -107,6 +107,20 @@ pub fn single_sized(rows: usize) -> Vec<Workload> {
     vec![add(rows), slug(rows), price(rows), fnv(rows), wide(rows)]
 }
 
+/// A function that remembers what it was called with, in a job that holds some megabytes.
+pub fn state() -> Workload {
+    Workload {
+        name: "a job with state",
+        about: "a table of 40,000 texts, of which each call changes one",
+        source: include_str!("../../workloads/state.py"),
+        function: "remember",
+        columns: vec![crate::ints(1)],
+        rows: 1,
+        bytes: 0,
+        native: |columns| columns[0].clone(),
+    }
+}
+
 fn slug(rows: usize) -> Workload {
     Workload {
         name: "slug",
@@ -202,6 +216,7 @@ mod tests {
     #[test]
     fn rust_and_python_give_the_same() {
         let mut workloads = single_sized(100);
+        workloads.push(state());
         workloads.extend([json(100, 3), json(1_000, 3)]);
         for workload in workloads {
             let Workload { name, source, function, columns, rows, native, .. } = workload;

@@ -1,9 +1,10 @@
 //! Rows that arrive at a pace and are gathered into bundles. The pace does not wait for the function: a row counts from
 //! when it should have arrived, so that a slow call shows in all rows that wait behind it.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 /// How rows arrive and when they are called.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +61,43 @@ impl Arrivals {
     }
 }
 
+impl Arrivals {
+    /// Lets `total` rows arrive, each sent by itself to something that gathers bundles of its own, and gives each one's
+    /// microseconds from its arrival to its result. `send` is called with the number of a row, by another thread;
+    /// `receive` returns with the next result.
+    ///
+    /// # Errors
+    /// Those of `send` and `receive`.
+    pub fn stream(
+        &self,
+        total: usize,
+        mut send: impl FnMut(usize) -> Result<()> + Send,
+        mut receive: impl FnMut() -> Result<()>,
+    ) -> Result<Vec<f64>> {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                (0..total).try_for_each(|row| {
+                    wait_until(start + self.arrival(row));
+                    send(row)
+                })
+            });
+            let mut result = |row| {
+                receive()?;
+                Ok(start.elapsed().saturating_sub(self.arrival(row)).as_secs_f64() * 1e6)
+            };
+            let micros: Result<Vec<f64>> = (0..total).map(&mut result).collect();
+            let sent = sending.join().ok().context("the sender panicked")?;
+            micros.and_then(|micros| sent.map(|()| micros))
+        })
+    }
+}
+
 /// Sleeps, and spins at the end: a sleeping thread is woken late by more than a fast mode takes for a row.
 fn wait_until(moment: Instant) {
     const SPIN: Duration = Duration::from_micros(200);
     let left = moment.saturating_duration_since(Instant::now());
-    std::thread::sleep(left.saturating_sub(SPIN));
+    thread::sleep(left.saturating_sub(SPIN));
     while Instant::now() < moment {
         std::hint::spin_loop();
     }
@@ -95,6 +128,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_wait_for_a_bundle_of_the_receiver_show_it() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut gathered = 0;
+        let receive = || {
+            // Bundles of ten: the first of them waits for the tenth.
+            if gathered == 0 {
+                (0..10).try_for_each(|_| receiver.recv().map(drop))?;
+                gathered = 10;
+            }
+            gathered -= 1;
+            Ok(())
+        };
+        let micros = ARRIVALS.stream(20, move |row| Ok(sender.send(row)?), receive).expect("latencies");
+        assert_eq!(micros.len(), 20);
+        assert!(micros[0] >= 9_000.0 && micros[10] >= 9_000.0, "{micros:?}");
+    }
+
+    #[test]
     fn rows_behind_a_slow_call_wait_for_it() {
         let arrivals = Arrivals { bundle: 1, ..ARRIVALS };
         let mut calls = 0;
@@ -102,7 +153,7 @@ mod tests {
             .run(20, || false, &mut |_| {
                 calls += 1;
                 // The first is the warm-up.
-                std::thread::sleep(Duration::from_millis(if calls == 2 { 50 } else { 0 }));
+                thread::sleep(Duration::from_millis(if calls == 2 { 50 } else { 0 }));
                 Ok(())
             })
             .expect("latencies");

@@ -41,6 +41,32 @@ pub fn cost<E>(count: u64, run: impl FnOnce() -> Result<(), E>) -> Result<Cost, 
     Ok(Cost { count, wall, cpu: cpu_here().saturating_sub(cpu).as_secs_f64() })
 }
 
+/// Short pieces of work in this process, between others that do not count.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    count: u64,
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Pieces {
+    /// Measures one piece.
+    pub fn measure<R>(&mut self, piece: impl FnOnce() -> R) -> R {
+        let cpu = cpu_of_this_process();
+        let start = Instant::now();
+        let result = piece();
+        self.wall += start.elapsed();
+        self.cpu += cpu_of_this_process().saturating_sub(cpu);
+        self.count += 1;
+        result
+    }
+
+    /// What all pieces took.
+    pub fn cost(&self) -> Cost {
+        Cost { count: self.count, wall: self.wall.as_secs_f64(), cpu: self.cpu.as_secs_f64() }
+    }
+}
+
 /// Peers that run beside us: their processes are below ours, their CPU time is not ours.
 static APART: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
@@ -57,6 +83,17 @@ fn cpu_here() -> Duration {
         .into_iter()
         .filter(|child| !apart.contains(child))
         .fold(own, |sum, child| sum + cpu_of_tree(child))
+}
+
+/// CPU time so far of this process and of all that it has started, peers too.
+pub fn cpu_of_all() -> Duration {
+    let own = system::process_time(0).unwrap_or_default() + system::reaped_time();
+    children(std::process::id()).into_iter().fold(own, |sum, child| sum + cpu_of_tree(child))
+}
+
+/// CPU time of this process alone so far: cheap enough to be asked for around something short.
+fn cpu_of_this_process() -> Duration {
+    system::process_time(0).unwrap_or_default()
 }
 
 /// CPU time so far of a process and of all below it, dead ones included if their parent has reaped them.
@@ -80,6 +117,8 @@ fn reaped_by(process: u32) -> Duration {
     let ticks: u64 = fields.skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_secs_f64(ticks as f64 / system::ticks_per_second())
 }
+
+pub use system::ticks_per_second;
 
 /// The calls of libc.
 mod system {
@@ -141,6 +180,19 @@ mod tests {
         assert!(busy.wall >= 0.05 && busy.cpu > 0.0, "{busy:?}");
         let each = Cost { count: 4, wall: 2.0, cpu: 1.0 };
         assert_eq!((each.wall_each(), each.cpu_each()), (0.5, 0.25));
+    }
+
+    #[test]
+    fn only_the_pieces_count() {
+        let mut pieces = Pieces::default();
+        let begin = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(pieces.measure(|| 7), 7);
+            spin(Duration::from_millis(20));
+        }
+        let (cost, all) = (pieces.cost(), begin.elapsed().as_secs_f64());
+        assert_eq!(cost.count, 3);
+        assert!(cost.wall <= all - 0.06, "{cost:?} of {all} s");
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub fn of_this_tree() -> Result<Memory> {
     of_tree(std::process::id()).context("the kernel does not tell the memory of this process")
 }
 
-fn of_tree(process: u32) -> Option<Memory> {
+/// The memory of a process and of all below it; `None` where the kernel does not tell it.
+pub fn of_tree(process: u32) -> Option<Memory> {
     let own = parse(&std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?)?;
     Some(children(process).into_iter().filter_map(of_tree).fold(own, Add::add))
 }

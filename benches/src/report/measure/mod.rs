@@ -3,5 +3,6 @@
 pub mod arrivals;
 pub mod clock;
 pub mod memory;
+pub mod others;
 pub mod rounds;
 pub mod stats;

@@ -74,10 +74,27 @@ impl<F: FnMut() -> Result<Cost>> Runner for Measured<F> {
 /// What the rounds gave: for each runner its costs, one a round, and the error that ended it if one did.
 pub type Outcome = Vec<(Vec<Cost>, Option<anyhow::Error>)>;
 
-/// Samples every runner once a round. Ends early when the user interrupts; `done` hears of every sample.
-pub fn interleave(rounds: usize, runners: &mut [Box<dyn Runner + '_>], mut done: impl FnMut()) -> Outcome {
+/// No comparison has fewer rounds, however late it is.
+pub const FEWEST_ROUNDS: usize = 3;
+
+/// Samples every runner once a round. Ends early when the user interrupts, and when a further round would not end
+/// `until` then; `done` hears of every sample.
+pub fn interleave(
+    rounds: usize,
+    until: Instant,
+    runners: &mut [Box<dyn Runner + '_>],
+    mut done: impl FnMut(),
+) -> Outcome {
     let mut outcome: Outcome = runners.iter().map(|_| (Vec::with_capacity(rounds), None)).collect();
+    let (mut begin, mut last) = (Instant::now(), Duration::ZERO);
     for round in 0..rounds {
+        if round > 0 {
+            last = begin.elapsed();
+            begin = Instant::now();
+        }
+        if round >= FEWEST_ROUNDS && begin + last > until {
+            return outcome;
+        }
         for place in 0..runners.len() {
             if interrupt::requested() {
                 return outcome;
@@ -117,11 +134,21 @@ mod tests {
             Box::new(Measured { run, most: if name == 'c' { 2 } else { usize::MAX } }) as Box<dyn Runner>
         };
         let mut heard = 0;
-        let outcome = interleave(3, &mut [runner('a', 9), runner('b', 1), runner('c', 9)], || heard += 1);
+        let later = Instant::now() + Duration::from_secs(3_600);
+        let outcome = interleave(3, later, &mut [runner('a', 9), runner('b', 1), runner('c', 9)], || heard += 1);
         assert_eq!(*order.borrow(), "abcbcaa");
         let counts: Vec<usize> = outcome.iter().map(|(costs, _)| costs.len()).collect();
         assert_eq!((counts, heard), (vec![3, 1, 2], 9));
         assert_eq!(outcome[1].1.as_ref().expect("an error").to_string(), "b fails");
+    }
+
+    #[test]
+    fn what_is_late_has_the_fewest_rounds() {
+        let run = || Ok(Cost { count: 1, wall: 1.0, cpu: 1.0 });
+        let mut runners: [Box<dyn Runner>; 1] = [Box::new(Measured { run, most: usize::MAX })];
+        let mut made = |until: Instant| interleave(9, until, &mut runners, || {})[0].0.len();
+        assert_eq!(made(Instant::now()), FEWEST_ROUNDS);
+        assert_eq!(made(Instant::now() + Duration::from_secs(3_600)), 9);
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Driver {
         Ok(Driver { child, requests, answers })
     }
 
+    /// The process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks for something and waits for the answer.
     ///
     /// # Errors

@@ -22,7 +22,11 @@ pub fn start(progress: &dyn Fn(&str)) -> Result<Driver> {
     Driver::start(&python, include_str!("../../../peers/eryx.py"), "", &[])
 }
 
-fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
+/// Makes a session of the workload's source, and gives it the columns.
+///
+/// # Errors
+/// What eryx says, or that the values do not go through JSON.
+pub fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
     let Workload { source, function, columns, .. } = workload;
     let [column] = columns.as_slice() else { bail!("its values do not go through JSON") };
     let column: Value = match column.data_type() {
@@ -42,10 +46,18 @@ fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
 pub fn rows<'a>(driver: &'a mut Driver, workload: &Workload, plan: &Plan) -> Result<Box<dyn Runner + 'a>> {
     load(driver, workload)?;
     let rows = workload.rows as u64;
-    let once = driver.measure(rows, "run", json!({ "times": 1 }))?;
+    let once = driver.measure(rows, "run", json!({ "times": 1, "rows": rows }))?;
     let times = (plan.sample.as_secs_f64() / once.wall.max(1e-6)).ceil().max(1.0) as u64;
-    let run = move || driver.measure(rows * times, "run", json!({ "times": times }));
+    let run = move || driver.measure(rows * times, "run", json!({ "times": times, "rows": rows }));
     Ok(Box::new(Measured { run, most: usize::MAX }))
+}
+
+/// One call with the first `rows` rows of the column that is loaded.
+///
+/// # Errors
+/// What eryx says.
+pub fn call(driver: &mut Driver, rows: usize) -> Result<()> {
+    driver.ask("run", json!({ "times": 1, "rows": rows })).map(drop)
 }
 
 /// A session and its first result.

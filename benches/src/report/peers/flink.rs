@@ -7,6 +7,7 @@ use anyhow::{Result, bail, ensure};
 use serde_json::json;
 
 use super::driver::Driver;
+use super::stream::Stream;
 use super::venv::{self, Package};
 use crate::report::interrupt;
 use crate::report::measure::clock::Cost;
@@ -52,11 +53,46 @@ fn sql(workload: &Workload) -> Option<(String, &'static str)> {
     })
 }
 
-fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
+/// Whether the workload is written for it.
+pub fn runs(workload: &Workload) -> bool {
+    sql(workload).is_some()
+}
+
+/// Makes the workload's function the one that jobs run.
+///
+/// # Errors
+/// What PyFlink says, or that the workload is not written for it.
+pub fn load(driver: &mut Driver, workload: &Workload) -> Result<()> {
     let Some((argument, result)) = sql(workload) else { bail!("not written for this peer") };
     let Workload { source, function, .. } = workload;
     driver.ask("load", json!({ "source": source, "function": function, "argument": argument, "result": result }))?;
     Ok(())
+}
+
+/// Waits until the jobs whose streams are dropped have ended.
+///
+/// # Errors
+/// What PyFlink says.
+pub fn settle(driver: &mut Driver) -> Result<()> {
+    driver.ask("settle", json!({})).map(drop)
+}
+
+/// Lets the JVM forget what nobody needs.
+///
+/// # Errors
+/// What PyFlink says.
+pub fn collect_garbage(driver: &mut Driver) -> Result<()> {
+    driver.ask("collect_garbage", json!({})).map(drop)
+}
+
+/// A job that lives between sockets, for bundles of the workload's rows.
+///
+/// # Errors
+/// What PyFlink says.
+pub fn stream(driver: &mut Driver, workload: &Workload, bundle: usize) -> Result<Stream> {
+    settle(driver)?;
+    load(driver, workload)?;
+    Stream::start(driver, workload, bundle)
 }
 
 /// Rows through a function: the difference of a long job and a short one, so that starting a job is not in it.

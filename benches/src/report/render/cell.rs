@@ -45,7 +45,7 @@ pub fn ratio(ratio: &Ratio) -> Cell {
     let (mark, remark) = match ratio.verdict {
         Verdict::Less | Verdict::More => ("", ""),
         Verdict::Unclear => ("≈ ", ": within the spread"),
-        Verdict::TooFew => ("≈ ", ": too few rounds to tell"),
+        Verdict::TooFew => ("≈ ", ": few rounds"),
     };
     Cell {
         text: format!("{mark}{}×", three(ratio.median)),

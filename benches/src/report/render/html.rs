@@ -22,6 +22,7 @@ pub fn render(page: &Page) -> String {
                 header {
                     h1 { (page.title) }
                     @for line in &page.lead { p { (line) } }
+                    @for line in &page.warnings { p.warning { (line) } }
                     nav { ul { @for section in &page.sections { li { a href=(format!("#{}", id(section))) { (section.title) } } } } }
                 }
                 main { @for section in &page.sections { (self::section(section)) } }
@@ -42,12 +43,21 @@ fn section(section: &Section) -> Markup {
             h2 { (section.title) }
             @for block in &section.blocks {
                 @match block {
-                    Block::Text(text) => p { (text) },
-                    Block::List(points) => ul { @for point in points { li { (point) } } },
+                    Block::Text(text) => p { (inline(text)) },
+                    Block::List(points) => ul { @for point in points { li { (inline(point)) } } },
                     Block::Table(table) => (self::table(table)),
                     Block::Figure(figure) => (self::figure(figure)),
                 }
             }
+        }
+    }
+}
+
+/// Text in which what stands between backticks is code, as in markdown.
+fn inline(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
@@ -101,10 +111,15 @@ mod tests {
         let page = Page {
             title: "T".into(),
             lead: vec!["l".into()],
-            sections: vec![Section { title: "In short", blocks: vec![Block::Table(table)] }],
+            warnings: vec!["w".into()],
+            sections: vec![Section {
+                title: "In short",
+                blocks: vec![Block::Text("a `<b>` c".into()), Block::Table(table)],
+            }],
         };
         let text = render(&page);
         assert!(text.contains("&lt;script&gt;") && text.contains("a &amp; b") && !text.contains("<script"), "{text}");
+        assert!(text.contains("a <code>&lt;b&gt;</code> c") && text.contains(r#"<p class="warning">w</p>"#), "{text}");
         assert!(text.contains(r##"href="#in-short""##) && text.contains(r#"id="in-short""#), "{text}");
     }
 }

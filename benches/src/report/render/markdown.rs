@@ -11,6 +11,9 @@ pub fn render(page: &Page) -> String {
     for line in &page.lead {
         let _ = write!(out, "\n{line}\n");
     }
+    for line in &page.warnings {
+        let _ = write!(out, "\n**{line}**\n");
+    }
     for section in &page.sections {
         let _ = write!(out, "\n## {}\n", section.title);
         for block in &section.blocks {

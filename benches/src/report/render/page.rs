@@ -11,6 +11,8 @@ pub struct Page {
     pub title: String,
     /// What stands under the title, a line each.
     pub lead: Vec<String>,
+    /// What a reader must know before all else, a line each.
+    pub warnings: Vec<String>,
     /// The sections.
     pub sections: Vec<Section>,
 }
@@ -72,6 +74,7 @@ pub fn build(report: &Report) -> Page {
         Section { title: "What a deadline costs", blocks: deadlines(report) },
         Section { title: "Latency of a row", blocks: latency(report) },
         Section { title: "Start", blocks: vec![Block::Text(START.into()), tables::starts(report).into()] },
+        Section { title: "Checkpoints", blocks: checkpoints(report) },
         Section { title: "Memory of live jobs", blocks: density(report) },
         Section { title: "Side by side", blocks: scaling(report) },
         Section { title: "Isolation beside speed", blocks: isolation(report) },
@@ -81,7 +84,7 @@ pub fn build(report: &Report) -> Page {
         sections.push(Section { title: "What was left out", blocks: vec![Block::List(report.left_out.clone())] });
     }
     sections.push(Section { title: "How it was measured", blocks: method(report) });
-    Page { title: "The price of isolation".into(), lead: lead(report), sections }
+    Page { title: "The price of isolation".into(), lead: lead(report), warnings: warnings(report), sections }
 }
 
 impl Page {
@@ -120,21 +123,15 @@ impl From<Table> for Block {
 
 fn lead(report: &Report) -> Vec<String> {
     let Machine { date, commit, .. } = &report.machine;
-    let mut lead = vec![
+    vec![
         "What the execution modes of Cloister cost in speed, and what they contain, on one machine in one run.".into(),
         format!("{} · {date} UTC · commit {} · plan {}", report.machine.line(), or_unknown(commit), report.plan),
-    ];
-    if report.machine.was_busy() {
-        lead.push(format!(
-            "Other programs were running when this began (load {}): the spread is wide, and figures are not for \
-             publication.",
-            report.machine.load
-        ));
-    }
-    if !report.complete {
-        lead.push("Interrupted: this holds what was measured until then.".into());
-    }
-    lead
+    ]
+}
+
+fn warnings(report: &Report) -> Vec<String> {
+    let interrupted = || "Interrupted: this holds what was measured until then.".to_owned();
+    report.disturbance().into_iter().chain((!report.complete).then(interrupted)).collect()
 }
 
 fn or_unknown(text: &str) -> &str {
@@ -153,9 +150,6 @@ fn json(report: &Report) -> Vec<Block> {
         tables::sizes("Rows a second", report, tables::rate).into(),
         tables::sizes("CPU time of a row, of all processes", report, tables::cpu).into(),
         tables::sizes("CPU time as a multiple of bare CPython's", report, tables::cpu_ratio).into(),
-        Block::Text(
-            "Checkpoint time, the last row of the blog's table, is not measured: checkpoints have not landed.".into(),
-        ),
     ]
 }
 
@@ -185,6 +179,14 @@ fn latency(report: &Report) -> Vec<Block> {
          is full, or 1 s after its first row."
             .into(),
     )];
+    if report.latencies.iter().any(|latency| latency.variant.is_peer()) {
+        blocks.push(Block::Text(
+            "PyFlink runs as a job between two sockets, a line of text a row; the sockets, its source and its sink are \
+             in its numbers. Its process mode gathers bundles by itself: by one row, and by its default of 1,000 rows or \
+             1 s; its thread mode has none. eryx takes a bundle as program text."
+                .into(),
+        ));
+    }
     blocks.push(plots::latency(report).into());
     blocks.extend(tables::latencies(report).into_iter().map(Block::Table));
     blocks
@@ -192,16 +194,44 @@ fn latency(report: &Report) -> Vec<Block> {
 
 const START: &str = "A job from its source text to the result of its first call; and bare sandboxes.";
 
+fn checkpoints(report: &Report) -> Vec<Block> {
+    vec![
+        Block::Text(
+            "A checkpoint is the whole state of a job between two calls, taken by `Job::fork` of a job that was called \
+             since the last one; restoring is the first call of the fork. The sizes are what a checkpoint holds beyond \
+             the interpreter that all sandboxes share. Only wasm mode can copy the state of a job. Those of Flink \
+             cover the state that a function keeps through Flink's API, which these functions do not: they are off."
+                .into(),
+        ),
+        tables::checkpoints(report).into(),
+    ]
+}
+
 fn density(report: &Report) -> Vec<Block> {
     vec![
         Block::Text(
             "Jobs that have loaded a source and called a function once, all alive in one process that has nothing else. \
-             Private: pages that no other process shares, of the host and its workers. Proportional: resident pages, \
-             shared ones divided among those that share them."
+             Private: pages that no other process shares and that were written to, of the host and its workers. \
+             Proportional: resident pages, shared ones divided among those that share them. Before the first: the private memory that the \
+             process has with the engine, the interpreter or the JVM of the mode ready, after a first job has come and \
+             gone; it is not in the other columns."
                 .into(),
         ),
         plots::density(report).into(),
         tables::density(report).into(),
+        Block::List(
+            report
+                .density
+                .iter()
+                .any(|density| density.variant.is_peer())
+                .then(|| {
+                    "PyFlink: each job in a local mini-cluster of its own inside one JVM, after a garbage collection; \
+                     the program that submits the jobs, the JVM and the workers count. eryx: sessions in one process."
+                        .to_owned()
+                })
+                .into_iter()
+                .collect(),
+        ),
     ]
 }
 
@@ -231,6 +261,11 @@ fn isolation(report: &Report) -> Vec<Block> {
     )];
     blocks.extend(plots::isolation(report, matrix).into_iter().map(Block::Figure));
     blocks.push(tables::isolation(matrix).into());
+    let deviating = matrix.deviating();
+    if !deviating.is_empty() {
+        blocks.push(Block::Text("These came out otherwise than the suite's data say:".into()));
+        blocks.push(Block::List(deviating));
+    }
     blocks
 }
 
@@ -240,7 +275,12 @@ fn method(report: &Report) -> Vec<Block> {
     let minutes = report.seconds / 60.0;
     vec![Block::List(vec![
         format!("{}. {}.", report.machine.line(), versions.join(", ")),
-        format!("Plan {}, {minutes:.1} minutes, load {} at the beginning.", report.plan, report.machine.load),
+        format!(
+            "Plan {}, {minutes:.1} minutes, load {} at the beginning; {:.1} % of the machine's CPU time was others'.",
+            report.plan,
+            report.machine.load,
+            100.0 * report.others
+        ),
         "All variants of a comparison run in the same rounds, each once a round, in an order that turns. A number is \
          the median of the rounds; the spread beside it is the middle half of them."
             .into(),

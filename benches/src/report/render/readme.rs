@@ -33,8 +33,9 @@ fn fragment(report: &Report, picture: Option<&str>) -> String {
     let machine = &report.machine;
     let table = markdown::table(&tables::summary(report), false);
     let picture = picture.map(|caption| format!("![{caption}]({PICTURE})\n\n")).unwrap_or_default();
+    let disturbance = report.disturbance().map(|text| format!("\n**{text}**\n")).unwrap_or_default();
     format!(
-        "{picture}{table}\n{}, {} UTC, commit {}, `report --{}`.\n",
+        "{picture}{table}\n{}, {} UTC, commit {}, `report --{}`.\n{disturbance}",
         machine.line(),
         machine.date,
         machine.commit,
@@ -52,6 +53,16 @@ fn replaced(text: &str, fragment: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::machine::Machine;
+
+    #[test]
+    fn a_busy_machine_is_no_secret() {
+        let machine = Machine { load: 0.0, ..Machine::look() };
+        let mut report = Report::new(machine, "quick", None);
+        assert!(!fragment(&report, None).contains("Other programs"));
+        report.others = 0.5;
+        assert!(fragment(&report, None).ends_with("not for publication.**\n"));
+    }
 
     #[test]
     fn only_what_is_between_the_markers_changes() {

@@ -95,6 +95,20 @@ pub fn starts(report: &Report) -> Table {
     by_variant("Wall time of one", groups(report, Subject::Start).map(|group| (group.title(), group)), wall)
 }
 
+/// Checkpoints and what starts from them, a column for each.
+pub fn checkpoints(report: &Report) -> Table {
+    let groups: Vec<&Group> = groups(report, Subject::Checkpoint).collect();
+    let row = |mode: Mode| {
+        let cell = |group: &&Group| wall(group, mode.variant()).unwrap_or_else(|| "no checkpoints".into());
+        (mode.variant().to_string(), groups.iter().map(cell).collect())
+    };
+    Table {
+        caption: "Wall time of one".into(),
+        head: head("", groups.iter().map(|group| group.title())),
+        rows: if groups.is_empty() { Vec::new() } else { Mode::ALL.map(row).to_vec() },
+    }
+}
+
 /// Rows a second at each parallelism.
 pub fn parallel(report: &Report) -> Table {
     let groups: Vec<_> = groups(report, Subject::Parallel).map(|group| (group.parameter.to_string(), group)).collect();
@@ -174,25 +188,24 @@ pub fn density(report: &Report) -> Table {
             each(density.memory.private),
             each(density.memory.proportional),
             cell::memory(density.memory.private as f64).into(),
+            cell::memory(density.before.private as f64).into(),
             cell::seconds(density.seconds_each).into(),
         ];
         (density.variant.to_string(), cells)
     });
-    let columns = ["jobs", "private, a job", "proportional, a job", "private, all", "time to make one"];
+    let columns =
+        ["jobs", "private, a job", "proportional, a job", "private, all", "before the first", "time to make one"];
     Table { caption: "Memory of live jobs".into(), head: head("", columns.map(str::to_owned)), rows: rows.collect() }
 }
 
 /// The main table: what a user asks first, a column for each way to run.
 pub fn summary(report: &Report) -> Table {
-    const SHOWN: [Variant; 4] = [
-        Variant::Bare,
-        Variant::Mode(Mode::Thread, Deadline::On),
-        Variant::Mode(Mode::Wasm, Deadline::On),
-        Variant::Mode(Mode::Process, Deadline::On),
-    ];
+    let has = |variant: &Variant| report.groups.iter().any(|group| group.of(*variant).is_some());
+    let peers = Variant::ALL.into_iter().filter(|variant| variant.is_peer() && has(variant));
+    let shown: Vec<Variant> = std::iter::once(Variant::Bare).chain(Mode::ALL.map(Mode::variant)).chain(peers).collect();
     let mut rows = Vec::new();
     let mut add = |name: String, say: &dyn Fn(Variant) -> Option<Cell>| {
-        rows.push((name, SHOWN.map(|variant| say(variant).unwrap_or_else(cell::none)).to_vec()));
+        rows.push((name, shown.iter().map(|variant| say(*variant).unwrap_or_else(cell::none)).collect()));
     };
     for group in groups(report, Subject::Workload) {
         add(format!("{}, time of a row", group.title()), &|variant| wall(group, variant));
@@ -212,6 +225,9 @@ pub fn summary(report: &Report) -> Table {
     for group in groups(report, Subject::Start).filter(|group| group.parameter == 0) {
         add(group.title(), &|variant| wall(group, variant));
     }
+    for group in groups(report, Subject::Checkpoint) {
+        add(group.title(), &|variant| wall(group, variant));
+    }
     let most =
         |variant| report.density.iter().filter(|density| density.variant == variant).max_by_key(|density| density.jobs);
     if !report.density.is_empty() {
@@ -224,24 +240,24 @@ pub fn summary(report: &Report) -> Table {
     if let Some(matrix) = &report.isolation {
         add("abuse cases contained".into(), &|variant| {
             let Variant::Mode(mode, deadline) = variant else { return None };
-            let (held, all) = matrix.held(mode.execution().name(), None, deadline);
+            let (held, all) = matrix.held(mode.column(), None, deadline);
             (all > 0).then(|| format!("{held} of {all}").into())
         });
     }
     Table {
         caption: "Medians; the spread is in the tables below".into(),
-        head: head("", SHOWN.map(|v| v.to_string())),
+        head: head("", shown.iter().map(ToString::to_string)),
         rows,
     }
 }
 
 /// The matrix of the abuse suite: cases of each group that a mode contains or refuses up front, of how many.
 pub fn isolation(matrix: &Matrix) -> Table {
-    let modes = Mode::ALL.map(|mode| matrix.modes().contains(&mode.execution().name()).then_some(mode));
+    let modes = Mode::ALL.map(|mode| matrix.modes().contains(&mode.column()).then_some(mode));
     let modes: Vec<Mode> = modes.into_iter().flatten().collect();
     let row = |name: &str, group: Option<&str>| {
         let cell = |mode: &Mode| {
-            let (held, all) = matrix.held(mode.execution().name(), group, Deadline::On);
+            let (held, all) = matrix.held(mode.column(), group, Deadline::On);
             if all == 0 { cell::none() } else { format!("{held} of {all}").into() }
         };
         (name.to_owned(), modes.iter().map(cell).collect())

@@ -9,6 +9,7 @@ use super::Running;
 use crate::report::context::Context;
 use crate::report::interrupt;
 use crate::report::measure::arrivals::Arrivals;
+use crate::report::peers::{self, Pass};
 use crate::report::plan::{BUNDLE_TIME, PACE, Plan};
 use crate::report::python::Bare;
 use crate::report::results::Latency;
@@ -21,13 +22,17 @@ pub fn run(context: &mut Context) {
         if context.stopped() {
             return;
         }
-        let how = if pace.is_some() { format!("{PACE} rows/s") } else { "unpaced".into() };
-        context.progress.step(&format!("latency: json {bytes} B, bundles of {bundle}, {how}"));
+        context.step(&title(pace, bytes, bundle));
         match pace {
             None => unpaced(context, bytes, bundle),
             Some(_) => paced(context, bytes, bundle),
         }
     }
+}
+
+fn title(pace: Option<u32>, bytes: usize, bundle: usize) -> String {
+    let how = pace.map_or("unpaced".into(), |pace| format!("{pace} rows/s"));
+    format!("latency: json {bytes} B, bundles of {bundle}, {how}")
 }
 
 /// Pace, bytes and bundle of everything that is measured.
@@ -49,7 +54,7 @@ fn called(bundle: usize) -> usize {
 
 fn unpaced(context: &mut Context, bytes: usize, bundle: usize) {
     let workload = workloads::json(bytes, bundle);
-    type Pass<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
+    let mut peers = std::mem::take(&mut context.peers);
     let mut passes: Vec<(Variant, Pass<'_>)> = vec![(Variant::Native, Box::new(|| workload.native_pass()))];
     if let Some(bare) = context.keep("bare CPython", Bare::new(&workload)) {
         passes.push((Variant::Bare, Box::new(move || bare.run())));
@@ -61,11 +66,17 @@ fn unpaced(context: &mut Context, bytes: usize, bundle: usize) {
             passes.push((mode.variant(), Box::new(move || running.pass(workload))));
         }
     }
+    passes.extend(peers.passes(context, &workload));
     // A tenth of the calls of each variant at a time: interleaved, and yet warm.
     const TURNS: usize = 10;
     let (calls, time) = (context.plan.calls.div_ceil(TURNS), context.plan.calls_time / TURNS as u32);
     let mut micros: Vec<Vec<f64>> = vec![Vec::new(); passes.len()];
-    for _ in 0..TURNS {
+    for turn in 0..TURNS {
+        if turn > 0 && context.late() {
+            let title = title(None, bytes, bundle);
+            context.leave_out(format!("{title}: {turn} of {TURNS} turns were made, to end in time"));
+            break;
+        }
         for ((variant, pass), micros) in passes.iter_mut().zip(&mut micros) {
             if interrupt::requested() {
                 break;
@@ -78,6 +89,7 @@ fn unpaced(context: &mut Context, bytes: usize, bundle: usize) {
     for ((variant, _), micros) in passes.into_iter().zip(micros) {
         add(context, &workload, bundle, None, variant, micros);
     }
+    context.peers = peers;
 }
 
 /// Most calls of one turn that are kept: enough for the percentiles, and a file that can be opened.
@@ -100,7 +112,7 @@ fn paced(context: &mut Context, bytes: usize, bundle: usize) {
     let rows = called(bundle);
     let workload = workloads::json(bytes, rows);
     let arrivals = Arrivals { pace: PACE, bundle, time: BUNDLE_TIME };
-    let total = (context.plan.paced_time.as_secs_f64() * f64::from(PACE)) as usize;
+    let total = (paced_time(context, bytes, bundle).as_secs_f64() * f64::from(PACE)) as usize;
     for mode in Mode::ALL {
         let variant = mode.variant();
         let Some(running) = context.keep(variant.name(), Running::new(&workload, mode, Deadline::On, 1)) else {
@@ -112,6 +124,24 @@ fn paced(context: &mut Context, bytes: usize, bundle: usize) {
             add(context, &workload, bundle, Some(PACE), variant, micros);
         }
     }
+    let mut peers = std::mem::take(&mut context.peers);
+    for (variant, micros) in peers.paced(context, &workload, &arrivals, total) {
+        add(context, &workload, bundle, Some(PACE), variant, micros);
+    }
+    context.peers = peers;
+}
+
+/// How long rows arrive for each variant: shorter where it is late, but not by more than to a quarter.
+fn paced_time(context: &mut Context, bytes: usize, bundle: usize) -> Duration {
+    let wanted = context.plan.paced_time;
+    let variants = Mode::ALL.len() as u32 + if context.plan.peers { 3 } else { 0 };
+    let there = context.until.saturating_duration_since(Instant::now()) / variants;
+    let time = there.clamp(wanted / 4, wanted);
+    if time < wanted * 9 / 10 {
+        let title = title(Some(PACE), bytes, bundle);
+        context.leave_out(format!("{title}: rows came for {time:.1?} of {wanted:.1?}, to end in time"));
+    }
+    time
 }
 
 fn add(
@@ -137,16 +167,22 @@ fn add(
     context.report.latencies.extend(latency.percentiles());
 }
 
-/// How long it takes, about, in seconds; and in how many steps.
-pub fn estimate(plan: &Plan) -> (f64, u64) {
-    let cells = cells(plan);
-    let seconds = cells.iter().map(|(pace, bytes, bundle)| {
-        let call = 10e-6 + *bytes as f64 * *bundle as f64 * 3e-9;
+/// How long it takes, about, in seconds, each step.
+pub fn estimate(plan: &Plan) -> Vec<f64> {
+    let modes = Mode::ALL.len() as f64;
+    let cell = |(pace, bytes, bundle): (Option<u32>, usize, usize)| {
+        let call = 10e-6 + bundle as f64 * (2.8e-6 + bytes as f64 * 3e-9);
         match pace {
             // Native Rust, bare CPython, and the modes; starting a worker.
-            None => 5.0 * plan.calls_time.as_secs_f64().max(call * plan.calls as f64) + 0.3,
-            Some(_) => 3.0 * plan.paced_time.as_secs_f64() + 0.3,
+            None => {
+                let peers = if plan.peers { peers::estimate_of_passes(plan, bytes, bundle) } else { 0.0 };
+                (2.0 + modes) * plan.calls_time.as_secs_f64().max(call * plan.calls as f64) + 0.3 + peers
+            }
+            Some(_) => {
+                let peers = if plan.peers { peers::estimate_of_pace(plan, bundle) } else { 0.0 };
+                modes * plan.paced_time.as_secs_f64() + 0.3 + peers
+            }
         }
-    });
-    (seconds.sum(), cells.len() as u64)
+    };
+    cells(plan).into_iter().map(cell).collect()
 }

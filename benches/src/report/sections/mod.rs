@@ -1,6 +1,8 @@
 //! The sections of the report, one file each. A section measures and adds to the report; it renders nothing.
 
+pub mod checkpoint;
 pub mod density;
+pub mod isolation;
 pub mod latency;
 pub mod scaling;
 pub mod start;
@@ -8,7 +10,7 @@ pub mod throughput;
 
 use anyhow::{Result, ensure};
 use arrow::array::ArrayRef;
-use cloister::{Function, Job, JobOptions, Limits, Session};
+use cloister::{Function, Job, Limits, Session};
 
 use super::variant::{Deadline, Mode};
 use super::workloads::Workload;
@@ -29,7 +31,7 @@ impl Running {
         if deadline == Deadline::Off {
             limits.deadline = None;
         }
-        let options = JobOptions::new(mode.execution()).source("udf.py", workload.source);
+        let options = mode.options().source("udf.py", workload.source);
         let job = Session::new().job(options.limits(limits).parallelism(parallelism))?;
         let running = Running { function: job.function(workload.function)?, _job: job };
         let result = running.function.call(&workload.columns, workload.rows)?;

@@ -1,5 +1,7 @@
 //! Pure-Python work side by side, and the one-row calls of many tenants.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
 
 use super::Running;
@@ -13,6 +15,9 @@ use crate::report::workloads::{self, Workload};
 
 /// Memory that a worker takes, generously, in KiB.
 pub const WORKER_KIB: u64 = 64 << 10;
+
+/// How long a worker takes to start, about, in seconds.
+pub const WORKER_TIME: f64 = 0.12;
 
 /// Measures both.
 pub fn run(context: &mut Context) {
@@ -31,7 +36,7 @@ fn parallel(context: &mut Context) {
             return;
         }
         let group = Group::new(Subject::Parallel, workload.name, parallelism, "row");
-        context.progress.step(&group.title());
+        context.step(&group.title());
         let mut runners: Runners<'_> = Vec::new();
         for mode in Mode::ALL {
             let workload = &workload;
@@ -50,16 +55,22 @@ fn parallel(context: &mut Context) {
 fn tenants(context: &mut Context) {
     let plan = context.plan.clone();
     let group = Group::new(Subject::Tenants, "one-row calls in turns", plan.tenants, "call");
-    context.progress.step(&group.title());
+    context.step(&group.title());
     let workload = workloads::add(1);
     let threads = context.report.machine.cpus;
     let mut runners: Runners<'_> = Vec::new();
     for mode in Mode::ALL {
+        let starting = Duration::from_secs_f64(plan.tenants as f64 * WORKER_TIME);
+        if mode.has_workers() && Instant::now() + starting > context.until {
+            context.leave_out(format!("{} tenants, {}: to end in time", plan.tenants, mode.variant()));
+            continue;
+        }
         let needed = plan.tenants as u64 * WORKER_KIB;
-        if mode == Mode::Process && memory::available().is_none_or(|available| available < 2 * needed) {
+        if mode.has_workers() && memory::available().is_none_or(|available| available < 2 * needed) {
             context.leave_out(format!(
-                "{} tenants in process mode: {} MiB of memory are not free",
+                "{} tenants, {}: {} MiB of memory are not free",
                 plan.tenants,
+                mode.variant(),
                 needed >> 10
             ));
             continue;
@@ -92,8 +103,10 @@ fn side_by_side(threads: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Re
     })
 }
 
-/// How long it takes, about, in seconds; and in how many steps.
-pub fn estimate(plan: &Plan) -> (f64, u64) {
-    let samples = 3 * (plan.rounds + 1) * (2 * plan.parallelism.len() + 1);
-    (samples as f64 * plan.sample.as_secs_f64() + plan.tenants as f64 * 0.12 + 2.0, plan.parallelism.len() as u64 + 1)
+/// How long it takes, about, in seconds, each step.
+pub fn estimate(plan: &Plan) -> Vec<f64> {
+    let samples = (Mode::ALL.len() * (plan.rounds + 1)) as f64 * plan.sample.as_secs_f64();
+    let workers = Mode::ALL.into_iter().filter(|mode| mode.has_workers()).count() as f64;
+    let parallel = plan.parallelism.iter().map(|parallelism| 2.0 * samples + *parallelism as f64 * workers * 0.15);
+    parallel.chain([samples + plan.tenants as f64 * workers * WORKER_TIME]).collect()
 }

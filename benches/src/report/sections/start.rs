@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use cloister::Session;
 use cloister::wasm::BareSandbox;
-use cloister::{JobOptions, Session};
 
 use crate::report::context::{Context, Runners};
 use crate::report::measure::clock::cost;
 use crate::report::measure::rounds::{Measured, Passes};
+use crate::report::peers;
 use crate::report::plan::Plan;
 use crate::report::results::{Group, Subject};
-use crate::report::variant::{Mode, Variant};
+use crate::report::variant::Mode;
 use crate::report::workloads::{self, Workload};
 
 /// Sandboxes of one sample of their making.
@@ -22,7 +23,7 @@ pub fn run(context: &mut Context) {
     let workload = workloads::add(1);
     let (rounds, length) = (context.plan.starts, context.plan.sample.min(Duration::from_millis(50)));
     let job = Group::new(Subject::Start, "new job, from source to first result", 0, "job");
-    context.progress.step(&job.title());
+    context.step(&job.title());
     let mut peers = std::mem::take(&mut context.peers);
     let mut runners: Runners<'_> = Vec::new();
     for mode in Mode::ALL {
@@ -43,7 +44,7 @@ pub fn run(context: &mut Context) {
     ] {
         // A number stands in the title where so many at once are what is measured.
         let group = Group::new(Subject::Start, name, if with_drop { sandboxes } else { 0 }, "sandbox");
-        context.progress.step(&group.title());
+        context.step(&group.title());
         let run = move || {
             let mut held = Vec::with_capacity(sandboxes);
             cost(sandboxes as u64, || {
@@ -62,21 +63,17 @@ pub fn run(context: &mut Context) {
 }
 
 fn first_result(workload: &Workload, mode: Mode) -> Result<()> {
-    let options = JobOptions::new(mode.execution()).source("udf.py", workload.source);
+    let options = mode.options().source("udf.py", workload.source);
     let job = Session::new().job(options)?;
     let function = job.function(workload.function)?;
-    function.call(&workload.columns, workload.rows).with_context(|| Variant::from(mode).name())?;
+    function.call(&workload.columns, workload.rows).with_context(|| mode.variant().name())?;
     Ok(())
 }
 
-impl From<Mode> for Variant {
-    fn from(mode: Mode) -> Variant {
-        mode.variant()
-    }
-}
-
-/// How long it takes, about, in seconds; and in how many steps.
-pub fn estimate(plan: &Plan) -> (f64, u64) {
-    let starts = 0.3 * (plan.starts + 1) as f64;
-    (starts + plan.starts as f64 * (plan.sandboxes + BATCH) as f64 * 30e-6, 3)
+/// How long it takes, about, in seconds, each step.
+pub fn estimate(plan: &Plan) -> Vec<f64> {
+    let jobs: f64 = Mode::ALL.map(|mode| if mode.has_workers() { 0.2 } else { 0.05 }).iter().sum();
+    let peers = if plan.peers { peers::estimate_of_starts(plan) } else { 0.0 };
+    let sandboxes = |count: usize| 0.1 + (plan.starts * count) as f64 * 30e-6;
+    vec![jobs * (plan.starts + 1) as f64 + peers, sandboxes(BATCH), sandboxes(plan.sandboxes)]
 }

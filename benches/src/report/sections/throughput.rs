@@ -3,6 +3,8 @@
 use super::Running;
 use crate::report::context::{Context, Runners};
 use crate::report::measure::rounds::Passes;
+use crate::report::peers;
+use crate::report::plan::Plan;
 use crate::report::python::Bare;
 use crate::report::results::{Group, Subject};
 use crate::report::variant::{Deadline, Mode, Variant};
@@ -24,7 +26,7 @@ pub fn run(context: &mut Context) {
 
 fn measure(context: &mut Context, workload: &Workload) {
     let group = Group::new(Subject::Workload, workload.name, workload.bytes, "row");
-    context.progress.step(&group.title());
+    context.step(&group.title());
     let (rows, length, rounds) = (workload.rows as u64, context.plan.sample, context.plan.rounds);
     let mut peers = std::mem::take(&mut context.peers);
     let mut runners: Runners<'_> = Vec::new();
@@ -45,9 +47,12 @@ fn measure(context: &mut Context, workload: &Workload) {
     context.peers = peers;
 }
 
-/// How long it takes, about, in seconds; and in how many steps.
-pub fn estimate(plan: &crate::report::plan::Plan) -> (f64, u64) {
-    let groups = plan.sizes.len() + workloads::single_sized(1).len();
-    let samples = groups * 8 * (plan.rounds + 1);
-    (samples as f64 * plan.sample.as_secs_f64() + groups as f64, groups as u64)
+/// How long it takes, about, in seconds, each step.
+pub fn estimate(plan: &Plan) -> Vec<f64> {
+    // Native Rust and bare CPython; each mode with and without a deadline.
+    let samples = (2 + 2 * Mode::ALL.len()) * (plan.rounds + 1);
+    let peers = |workload: &Workload| if plan.peers { peers::estimate_of_rows(plan, workload) } else { 0.0 };
+    let step = |workload: &Workload| samples as f64 * plan.sample.as_secs_f64() + 1.0 + peers(workload);
+    let workloads = plan.sizes.iter().map(|bytes| workloads::json(*bytes, 1)).chain(workloads::single_sized(1));
+    workloads.map(|workload| step(&workload)).collect()
 }

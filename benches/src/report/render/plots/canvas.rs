@@ -54,6 +54,7 @@ fn colour(variant: Variant) -> u8 {
         Variant::FlinkThread => 5,
         Variant::FlinkProcess => 6,
         Variant::Eryx => 7,
+        // The next mode takes the next number, and a line of `COLOURS`.
     }
 }
 
@@ -99,7 +100,7 @@ impl Canvas<'_> {
             Variant::Mode(_, Deadline::Off) => colour.stroke_width(2),
             _ => colour.filled(),
         };
-        if matches!(variant, Variant::FlinkThread | Variant::FlinkProcess | Variant::Eryx) {
+        if variant.is_peer() {
             return self.draw(&Rectangle::new([(at.0 - 4, at.1 - 4), (at.0 + 4, at.1 + 4)], style));
         }
         self.draw(&Circle::new(at, 5, style))

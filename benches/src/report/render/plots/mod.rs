@@ -82,13 +82,13 @@ pub fn latency(report: &Report) -> Option<Figure> {
 
 /// Memory of all live jobs by their number.
 pub fn density(report: &Report) -> Option<Figure> {
-    let of = |mode: Mode| {
-        let points = report.density.iter().filter(|density| density.variant == mode.variant());
+    let of = |variant: Variant| {
+        let points = report.density.iter().filter(|density| density.variant == variant);
         let point = |density: &crate::report::results::Density| Point {
             x: density.jobs as f64,
             y: density.memory.private as f64 * 1_024.0,
         };
-        (mode.variant(), points.map(point).collect::<Vec<_>>())
+        (variant, points.map(point).collect::<Vec<_>>())
     };
     let mut jobs: Vec<u64> = report.density.iter().map(|density| density.jobs).collect();
     jobs.sort_unstable();
@@ -96,13 +96,7 @@ pub fn density(report: &Report) -> Option<Figure> {
     let ticks = jobs.into_iter().map(|jobs| (jobs as f64, cell::thousands(jobs)));
     let x = (Scale::at(Kind::Log, ticks.collect())?, "live jobs".into());
     let caption = "Private memory of all live jobs together.";
-    lines(
-        "density",
-        caption,
-        x,
-        (Kind::Log, "private memory", |size| bytes(size as u64)),
-        Mode::ALL.map(of).into_iter(),
-    )
+    lines("density", caption, x, (Kind::Log, "private memory", |size| bytes(size as u64)), shown().map(of))
 }
 
 /// Rows a second by the number of calls side by side, over those of one.
@@ -129,7 +123,7 @@ pub fn isolation(report: &Report, matrix: &Matrix) -> Vec<Figure> {
 fn beside(group: &Group, matrix: &Matrix) -> Option<Figure> {
     let point = |variant: Variant| {
         let Variant::Mode(mode, deadline) = variant else { return None };
-        let (held, all) = matrix.held(mode.execution().name(), None, deadline);
+        let (held, all) = matrix.held(mode.column(), None, deadline);
         let rate = 1.0 / group.of(variant)?.wall.median;
         (all > 0).then(|| (variant, vec![Point { x: rate, y: 100.0 * held as f64 / all as f64 }]))
     };

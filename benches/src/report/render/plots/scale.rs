@@ -38,7 +38,11 @@ impl Scale {
             Kind::Log => {
                 (low, high) = (low / 1.3, high * 1.3);
                 let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-                let parts: &[f64] = if high / low < 50.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let parts: &[f64] = match high / low {
+                    ..5.0 => &[1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
+                    ..50.0 => &[1.0, 2.0, 5.0],
+                    _ => &[1.0],
+                };
                 decades.flat_map(|decade| parts.iter().map(move |part| part * 10_f64.powi(decade))).collect::<Vec<_>>()
             }
         };
@@ -102,6 +106,9 @@ mod tests {
         let scale = Scale::over(Kind::Log, [0.0, 0.2, 300.0].into_iter(), |value| value.to_string()).expect("a scale");
         assert_eq!(written(&scale), ["1", "10", "100"]);
         assert!((scale.place(10.0) - scale.place(1.0) - (scale.place(100.0) - scale.place(10.0))).abs() < 1e-9);
+        // A narrow one has more than one value beside it.
+        let narrow = Scale::over(Kind::Log, [1.8, 2.6].into_iter(), |value| value.to_string()).expect("a scale");
+        assert_eq!(written(&narrow), ["1.5", "2", "3"]);
         assert!(Scale::over(Kind::Log, [0.0].into_iter(), |_| String::new()).is_none());
     }
 }
