@@ -5,8 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use cloister::ExecutionMode;
-use cloister_isolation::{Case, Launch, Matrix, Verdict, render, suite};
+use cloister_isolation::{Case, Launch, Matrix, Place, Verdict, render, suite};
 
 use crate::args::IsolationArgs;
 use crate::failure::{Interrupted, usage};
@@ -93,9 +92,9 @@ fn cases(args: &IsolationArgs) -> Result<Vec<Case>> {
 
 /// The modes to run in, made ready. One that does not work here is left out, and that is said; one that was asked for
 /// must work.
-fn modes(args: &IsolationArgs, progress: &Progress) -> Result<Vec<ExecutionMode>> {
+fn modes(args: &IsolationArgs, progress: &Progress) -> Result<Vec<Place>> {
     let mut modes = Vec::new();
-    for mode in ExecutionMode::ALL {
+    for mode in Place::ALL {
         if !args.mode.is_empty() && !args.mode.contains(&mode) {
             continue;
         }
@@ -129,10 +128,10 @@ fn list(cases: &[Case]) -> String {
             out += &format!("{}{group}\n", if out.is_empty() { "" } else { "\n" });
         }
         out += &format!("  {}\n", case.name);
-        for mode in ExecutionMode::ALL {
+        for mode in Place::ALL {
             if let Some(expected) = case.expected(mode) {
                 let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-                out += &format!("      {:8} {}\n", mode.name(), expected.join(", or "));
+                out += &format!("      {:11} {}\n", mode.name(), expected.join(", or "));
             }
         }
     }

@@ -1,27 +1,31 @@
-//! The executor of process mode: one worker, one stream. Sends a request, blocks until the reply, the deadline, a
-//! cancellation or the worker's death; after anything but a reply the worker is killed and the executor is dead.
+//! The executor of a worker, whatever it runs: one worker, one stream. Sends a request, blocks until the reply, the
+//! deadline, a cancellation or the worker's death; after anything but a reply the worker is killed and the executor is
+//! dead. A sandbox worker can also say that it has lost its sandbox, and can then be used for another one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use cloister_proto::v1::{HostMessage, Limits, host_message};
+use cloister_proto::v1::{Hello, HostMessage, Limits, Sandbox, host_message};
 use cloister_proto::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use prost::bytes::Bytes;
 
 use super::confine::{self, Bounds};
-use super::interpreter::Interpreter;
+use super::failure::{self, Ended};
 use super::link::{Closed, Event, Link};
 use super::memory::{self, PeakMemory};
+use super::program::{Program, SandboxTerms};
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
 use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
+use crate::error::Scope;
 use crate::{Error, ExecutionMode, Hardening, Limit};
 
-/// How long a worker may take from its start to its hello. It imports gRPC meanwhile, from a disk that may be cold.
+/// How long a worker may take from its start to its hello. It imports gRPC meanwhile, or maps the image, from a disk that
+/// may be cold.
 const STARTUP: Duration = Duration::from_secs(60);
 
 /// How often a waiting call looks whether it was cancelled.
@@ -38,18 +42,35 @@ const MOST_THREADS: u64 = 1_000;
 /// The most bytes of a request: gRPC counts a message's length in 32 bits.
 const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 
+/// How long a sandbox worker may take beyond a call's deadline to say that it has ended its sandbox. A machine that is
+/// busy with other things may take as long to run it at all; what takes longer is ended with the worker.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What a sandbox worker may have of data beside its sandbox, for each byte of that: a request on its way in and a reply
+/// on its way out are no larger than the sandbox, and each is there up to twice while a buffer grows.
+const BESIDE_SANDBOX: u64 = 4;
+
+/// And for its stacks and its allocator.
+const BESIDE: u64 = 128 << 20;
+
 /// What every worker of a job is started with.
 pub struct Start {
     pub server: Arc<Server>,
-    pub interpreter: Interpreter,
-    /// The directory that holds the Python package.
-    pub guest: String,
-    /// Directories of the job's that its code reads.
-    pub paths: Vec<PathBuf>,
+    pub program: Program,
     pub hardening: Hardening,
+    /// Bytes of data that a worker without a sandbox may have.
     pub memory: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
+}
+
+/// What is known of the sandbox in a sandbox worker.
+struct Inside {
+    terms: SandboxTerms,
+    peak: u64,
+    denied: Option<Limit>,
+    /// Whether it is gone and its worker waits for a request that begins another one.
+    gone: bool,
 }
 
 /// One worker and its stream.
@@ -67,6 +88,8 @@ pub struct ProcessExecutor {
     peak: PeakMemory,
     /// The worker's CPU clock, and what of it the job's account has.
     cpu: Option<(CpuClock, Duration)>,
+    mode: ExecutionMode,
+    sandbox: Option<Inside>,
 }
 
 impl ProcessExecutor {
@@ -79,33 +102,32 @@ impl ProcessExecutor {
         let ticket = start.server.expect(link.clone(), start.reply)?;
         let socket = path_text(start.server.socket())?;
         let directory = start.server.working_directory()?;
-        let own = [directory.path(), Path::new(&start.guest)];
+        let program = &start.program;
+        let terms = program.sandbox.as_ref();
         let confinement = confine::steps(Bounds {
             hardening: start.hardening,
-            interpreter: &start.interpreter,
-            read: own.into_iter().chain(start.paths.iter().map(|path| path.as_path())).collect(),
-            memory_limited: start.memory.is_some(),
+            program,
+            directory: directory.path(),
+            memory_limited: start.memory.is_some() || terms.is_some(),
             socket: start.server.socket(),
             link: &link,
         })?;
+        let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
+        let mut environment = vec![(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token())];
+        environment.extend(program.environment.iter().map(|(name, value)| (*name, value.as_str())));
         let spec = Spec {
-            interpreter: &start.interpreter.executable,
-            // -I: nothing of the host's Python settings, user packages or working directory. -B: writes no caches.
-            arguments: &[
-                "-I",
-                "-B",
-                "-X",
-                "utf8",
-                "-c",
-                "import sys; sys.path.insert(0, sys.argv.pop(1)); from cloister.worker import main; main()",
-                &start.guest,
-            ],
-            environment: &[(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token()), ("LANG", "C.UTF-8")],
+            program: &program.executable,
+            name: program.name,
+            mend: &program.mend_missing,
+            arguments: &arguments,
+            environment: &environment,
             directory,
             confinement,
         };
+        // What a sandbox prints comes as messages; what its worker writes itself is not for the tenant.
+        let log = if terms.is_some() { Arc::new(JobLog::new(0)) } else { start.log.clone() };
         let observer = link.clone();
-        let worker = Worker::start(spec, &start.log, move || observer.exited())?;
+        let worker = Worker::start(spec, &log, move || observer.exited())?;
         link.attach(worker.killer());
         let peak = PeakMemory::new(worker.pid);
         let cpu = CpuClock::of_process(worker.pid).map(|clock| (clock, Duration::ZERO));
@@ -120,14 +142,34 @@ impl ProcessExecutor {
             confined: start.hardening != Hardening::Off,
             peak,
             cpu,
+            mode: program.mode(),
+            sandbox: terms.map(|terms| Inside { terms: terms.clone(), peak: 0, denied: None, gone: false }),
         };
-        executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
-        if let Some(memory) = start.memory {
+        executor.welcome(context).map_err(|failure| executor.not_started(failure, program))?;
+        let memory = match terms {
+            Some(terms) => Some(terms.memory.saturating_mul(1 + BESIDE_SANDBOX).saturating_add(BESIDE)),
+            None => start.memory,
+        };
+        if let Some(memory) = memory {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
             let memory = memory.saturating_add(memory::data(executor.worker.pid));
-            executor.send(0, host_message::Body::Limits(Limits { memory }));
+            let (sandbox, log) = terms.map_or((0, 0), |terms| (terms.memory, terms.log));
+            executor.send(0, 0, host_message::Body::Limits(Limits { memory, sandbox, log }));
         }
         Ok(executor)
+    }
+
+    /// Whether it is dead only because its sandbox is gone.
+    pub fn can_begin_again(&self) -> bool {
+        self.link.is_open() && self.sandbox.as_ref().is_some_and(|sandbox| sandbox.gone)
+    }
+
+    /// Makes it a new executor, with a sandbox in which nothing is loaded. Only for one that [`Self::can_begin_again`].
+    pub fn begin_again(&mut self) {
+        if let Some(sandbox) = &mut self.sandbox {
+            (sandbox.peak, sandbox.denied, sandbox.gone) = (0, None, false);
+            self.alive = true;
+        }
     }
 
     /// Waits for the hello. The deadline of a call does not hold here: starting is not the user's code.
@@ -136,7 +178,13 @@ impl ProcessExecutor {
         let context = CallContext { deadline: Some(patience), ..*context };
         match self.next_event(&context)? {
             Event::Hello(hello) => {
-                tracing::debug!(pid = self.worker.pid, python = hello.python, "worker ready");
+                if let Some(sandbox) = &self.sandbox
+                    && hello.harness != sandbox.terms.image
+                {
+                    return Err(Failure::Closed(Closed::Broken("its program was built with another image".into())));
+                }
+                let Hello { python, .. } = hello;
+                tracing::debug!(pid = self.worker.pid, python, "worker ready");
                 if let Some((clock, counted)) = &mut self.cpu {
                     *counted = clock.read().unwrap_or_default();
                 }
@@ -146,8 +194,7 @@ impl ProcessExecutor {
         }
     }
 
-    fn not_started(&self, failure: Failure, interpreter: &Interpreter) -> Error {
-        let python = interpreter.executable.display();
+    fn not_started(&self, failure: Failure, program: &Program) -> Error {
         let how = match failure {
             Failure::Interrupted(Error::Limit(Limit::Deadline { .. })) => {
                 format!("it did not say hello within {} s", STARTUP.as_secs())
@@ -162,15 +209,16 @@ impl ProcessExecutor {
             },
         };
         self.worker.kill();
+        let name = if program.sandbox.is_some() { program.name } else { "Python worker" };
         Error::missing(
-            format!("the Python worker did not start: {how}{}", self.last_words()),
-            format!("see what this says: {python} -I -c 'import grpc'"),
+            format!("the {name} did not start: {how}{}", self.last_words()),
+            program.mend_silent.as_str(),
         )
     }
 
-    fn send(&self, id: u64, body: host_message::Body) {
+    fn send(&self, id: u64, patience: u64, body: host_message::Body) {
         // A stream that has ended is an event of its own.
-        let _ = self.ticket.sender.send(HostMessage { id, body: Some(body) });
+        let _ = self.ticket.sender.send(HostMessage { id, body: Some(body), patience });
     }
 
     /// Tells the job's account what CPU time the worker has used since the last time. Starting it is not counted.
@@ -231,11 +279,11 @@ impl ProcessExecutor {
             }
             Failure::Crowded => {
                 self.worker.kill();
-                return died(format!("the worker was killed because it had more than {MOST_THREADS} threads"));
+                return self.died(format!("the worker was killed because it had more than {MOST_THREADS} threads"));
             }
             Failure::Closed(Closed::Broken(how)) => {
                 self.worker.kill();
-                return died(format!("the worker was killed because it broke the protocol ({how})"));
+                return self.died(format!("the worker was killed because it broke the protocol ({how})"));
             }
             Failure::Closed(Closed::Ended) => match self.worker.end_within(PARTING) {
                 Some(end) => end.to_string(),
@@ -245,7 +293,47 @@ impl ProcessExecutor {
                 }
             },
         };
-        died(format!("{reason}{}", without_places(self.last_words())))
+        if self.sandbox.is_some() {
+            // No code of the tenant's writes there.
+            tracing::warn!("a sandbox worker has died: {reason}{}", self.last_words());
+            return self.died(format!("its worker has died: {reason}"));
+        }
+        self.died(format!("{reason}{}", without_places(self.last_words())))
+    }
+
+    fn died(&self, reason: String) -> Error {
+        Error::ExecutorDied { mode: self.mode, reason }
+    }
+
+    /// A sandbox worker has answered: what it says of its sandbox is noted.
+    fn note(&mut self, state: &Sandbox) {
+        if let Some(sandbox) = &mut self.sandbox {
+            sandbox.peak = sandbox.peak.max(failure::peak(state, &sandbox.terms));
+            sandbox.denied = failure::denied(state, &sandbox.terms);
+            sandbox.gone = sandbox.denied.is_some();
+        }
+    }
+
+    /// The worker has answered that there is no reply.
+    fn failed(&mut self, failed: &cloister_proto::v1::Failure, state: &Sandbox, context: &CallContext<'_>) -> Error {
+        let terms = self.sandbox.as_ref().map(|sandbox| &sandbox.terms);
+        let ended = match terms {
+            Some(terms) => failure::read(failed, state, terms, context),
+            None => Err("it answered out of turn"),
+        };
+        match ended {
+            Ok(Ended { error, orderly }) => {
+                self.note(state);
+                if let Some(sandbox) = &mut self.sandbox {
+                    sandbox.gone = orderly;
+                }
+                if !orderly {
+                    self.worker.kill();
+                }
+                error
+            }
+            Err(how) => self.death(Failure::Closed(Closed::Broken(how.into()))),
+        }
     }
 
     /// What the worker last wrote to stderr, as the end of a sentence.
@@ -276,10 +364,6 @@ enum Failure {
     Crowded,
 }
 
-fn died(reason: String) -> Error {
-    Error::ExecutorDied { mode: ExecutionMode::Process, reason }
-}
-
 fn path_text(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(|| {
         Error::missing("the directory for temporary files has a name that is not UTF-8", "set TMPDIR to another one")
@@ -294,22 +378,41 @@ impl Executor for ProcessExecutor {
         if request.len() > MOST_REQUEST {
             return Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into()));
         }
+        let mut waiting = *context;
+        let mut patience = 0;
+        if let Some(sandbox) = &self.sandbox {
+            let (limit, used) = (sandbox.terms.memory, request.len() as u64);
+            if used > limit {
+                return Err(Limit::Memory { limit, used: Some(used), scope: Scope::Executor }.into());
+            }
+            if let Some((at, of)) = context.deadline {
+                let left = at.saturating_duration_since(Instant::now()).as_nanos();
+                patience = u64::try_from(left).unwrap_or(u64::MAX).max(1);
+                waiting.deadline = at.checked_add(GRACE).map(|at| (at, of));
+            }
+        }
         self.last += 1;
         // Dead until proven otherwise, also when something below panics.
         self.alive = false;
         self.link.allow_reply(self.last);
-        self.send(self.last, host_message::Body::Request(Bytes::copy_from_slice(request)));
-        let event = self.next_event(context);
+        self.send(self.last, patience, host_message::Body::Request(Bytes::copy_from_slice(request)));
+        let event = self.next_event(&waiting);
         self.count_cpu(context);
         match event {
-            Ok(Event::Reply(reply)) => {
+            Ok(Event::Reply(reply, state)) => {
                 // What the call printed was written before its reply.
                 self.worker.output.drain();
                 self.peak.note();
-                self.alive = true;
+                self.note(&state);
+                self.alive = self.sandbox.as_ref().is_none_or(|sandbox| !sandbox.gone);
                 read(&reply)
             }
+            Ok(Event::Failed(failure, state)) => Err(self.failed(&failure, &state, context)),
             Ok(_) => Err(self.death(Failure::Closed(Closed::Broken("it answered out of turn".into())))),
+            // The deadline of the call, not that of the answer.
+            Err(Failure::Interrupted(error)) => {
+                Err(self.death(Failure::Interrupted(context.interruption().unwrap_or(error))))
+            }
             Err(failure) => Err(self.death(failure)),
         }
     }
@@ -319,6 +422,10 @@ impl Executor for ProcessExecutor {
     }
 
     fn peak_memory(&self) -> u64 {
-        self.peak.value()
+        self.sandbox.as_ref().map_or_else(|| self.peak.value(), |sandbox| sandbox.peak)
+    }
+
+    fn denied_memory(&self) -> Option<Limit> {
+        self.sandbox.as_ref().and_then(|sandbox| sandbox.denied.clone())
     }
 }

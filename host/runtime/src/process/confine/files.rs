@@ -1,5 +1,5 @@
-//! Which files a worker may read, as a landlock ruleset: its Python with its packages, the worker's own sources, what
-//! the job names, and the little of the system that starting a program takes. Nothing is writable but /dev/null. The
+//! Which files a worker may read, as a landlock ruleset: its program with its libraries (of a Python, its packages and
+//! the worker's own sources), what the job names, and the little of the system that starting a program takes. Nothing is writable but /dev/null. The
 //! ruleset also denies TCP, signals to other processes and abstract sockets, as far as the kernel knows them.
 
 use std::os::fd::OwnedFd;
@@ -29,7 +29,7 @@ const LIBRARY_LISTS: [&str; 2] = ["/etc/ld.so.conf", "/etc/ld.so.conf.d"];
 pub struct Needs<'a> {
     /// Files and directories to read.
     pub read: Vec<&'a Path>,
-    /// Programs to execute: the interpreter, and what loads it.
+    /// Programs to execute: the worker's own, and what loads it.
     pub run: &'a [PathBuf],
     /// A socket to dial, where the host cannot do that for the worker.
     pub dial: Option<&'a Path>,

@@ -75,10 +75,10 @@ pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
         steps.push(Step::Privileges);
     }
     if files {
-        let own = bounds.interpreter.reads.iter().map(|path| path.as_path());
+        let own = bounds.program.reads.iter().map(|path| path.as_path());
         let needs = files::Needs {
-            read: bounds.read.iter().copied().chain(own).collect(),
-            run: &bounds.interpreter.runs,
+            read: std::iter::once(bounds.directory).chain(own).collect(),
+            run: &bounds.program.runs,
             dial: (!gate).then_some(bounds.socket),
         };
         let ruleset = files::ruleset(&needs).map_err(|error| fail(&error))?;

@@ -1,0 +1,102 @@
+//! Sandboxes of wasm mode in worker processes: the wasm boundary with the kernel's confinement of process mode around it.
+//!
+//! Host side: `program` (which program a worker runs, and what it reads) and `factory` here, which joins wasm mode's checks
+//! with process mode's workers. Worker side, in a process of its own: `serve` (the main: one sandbox, one request after
+//! the other), `stream` (the connection), `words` (errors and memory as messages), `sys` (its one system call). Stands on
+//! `wasm` and `process`, which do not know each other. A worker never trusts its environment alone, does nothing before
+//! its host has told it its limits, and ends with its stream.
+
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod program;
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod serve;
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod stream;
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod sys;
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod words;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The first argument of a program that is started as a worker. Nobody types it, and no environment can make it.
+#[cfg(all(feature = "process", feature = "wasm"))]
+const ARGUMENT: &str = "--cloister-sandbox-worker";
+
+/// Whether this program can be started as a worker.
+static CALLED: AtomicBool = AtomicBool::new(false);
+
+/// Runs a sandbox worker, and ends the process, if this process was started as one; returns at once otherwise.
+///
+/// A program that uses [`WorkerProgram::This`](crate::WorkerProgram::This), or that others name as
+/// [`WorkerProgram::At`](crate::WorkerProgram::At), calls this first thing in `main`, before it reads its arguments or
+/// starts a thread. Does nothing in a build without the cargo features `process` and `wasm`.
+///
+/// ```no_run
+/// fn main() {
+///     cloister::worker::run_if_asked();
+///     // … the program
+/// }
+/// ```
+pub fn run_if_asked() {
+    CALLED.store(true, Ordering::Relaxed);
+    #[cfg(all(feature = "process", feature = "wasm"))]
+    {
+        let mut arguments = std::env::args_os().skip(1);
+        match (arguments.next(), arguments.next(), arguments.next()) {
+            (Some(first), None, None) if first == ARGUMENT => serve::serve(),
+            (Some(first), Some(second), None) if first == ARGUMENT && second == program::DESCRIBE => {
+                program::describe();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(all(feature = "process", feature = "wasm"))]
+mod host {
+    use std::sync::Arc;
+
+    use super::program;
+    use crate::account::Account;
+    use crate::cpu::CpuClock;
+    use crate::job::{Factory, JobOptions, WorkerProgram};
+    use crate::log::JobLog;
+    use crate::{Error, ExecutionMode, process, wasm};
+
+    /// The factory of a job whose sandboxes run in workers.
+    pub(crate) fn factory(
+        options: &JobOptions,
+        log: &Arc<JobLog>,
+        account: &Account,
+    ) -> Result<Box<dyn Factory>, Error> {
+        if account.limits_cpu() && CpuClock::of_process(std::process::id()).is_none() {
+            let reason = "cannot measure CPU time on this system: leave the CPU limit out";
+            return Err(Error::refused(ExecutionMode::Wasm, reason));
+        }
+        let memory = wasm::check(options)?;
+        let terms = process::SandboxTerms {
+            memory,
+            stack: wasm::STACK as u64,
+            log: options.limits.log as u64,
+            image: cloister_guest::IMAGE_SHA256,
+        };
+        let program = program::find(options.worker.as_ref().unwrap_or(&WorkerProgram::This), terms)?;
+        process::sandboxes(program, options, log)
+    }
+
+    /// Whether sandboxes of this program can run in workers here, in a phrase.
+    pub(crate) fn report() -> String {
+        match program::locate(&WorkerProgram::This).and_then(|path| program::ask(&path)) {
+            Ok(_) => {
+                let layers = process::hardening();
+                let there = layers.iter().filter(|layer| layer.is_in_force()).count();
+                format!("available, with {there} of {} layers around each (see process)", layers.len())
+            }
+            Err(error) => format!("NOT available: {}", error.to_string().replace('\n', "; ")),
+        }
+    }
+}
+
+#[cfg(all(feature = "process", feature = "wasm"))]
+pub(crate) use host::{factory, report};
