@@ -12,8 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use cloister::{
-    Argument, CallOptions, CancelToken, Error, FunctionOptions, Job, JobOptions, Limit, OnError,
-    Session, TenantLimits,
+    Argument, CallOptions, CancelToken, Error, FunctionOptions, Job, JobOptions, Limit, OnError, Session, TenantLimits,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -310,8 +309,7 @@ impl<'a> Attack<'a> {
     fn options(&self, source: &str, number: usize) -> JobOptions {
         let abuse = self.abuse;
         let options = self.place.options(self.around.worker);
-        let mut options =
-            options.source("abuse.py", source).parallelism(abuse.parallelism).tenant(&self.tenant);
+        let mut options = options.source("abuse.py", source).parallelism(abuse.parallelism).tenant(&self.tenant);
         options.files = abuse.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
         let deadline = abuse.deadline_ms.map_or(DEADLINE, Duration::from_millis);
         // Jobs beside each other have different deadlines.

@@ -56,13 +56,19 @@ impl Launch {
 /// # Errors
 /// What the mode lacks on this machine, with the command that mends it.
 #[allow(unused_variables, reason = "which modes there are depends on the features")]
-pub fn prepare(place: Place, progress: &dyn Fn(&str)) -> Result<(), cloister::Error> {
+pub fn prepare(place: Place, launch: &Launch, progress: &dyn Fn(&str)) -> Result<(), cloister::Error> {
     if let Some(problem) = place.mode().report().problems.into_iter().next() {
         return Err(problem);
     }
     match place {
         #[cfg(feature = "wasm")]
-        Place::Wasm | Place::WasmWorker => cloister::wasm::prepare(progress),
+        Place::Wasm => cloister::wasm::prepare(progress),
+        #[cfg(feature = "wasm")]
+        Place::WasmWorker => {
+            cloister::wasm::prepare(progress)?;
+            // Whether such a worker starts here is only known by starting one.
+            cloister::Session::new().job(place.options(launch.worker.as_deref())).map(drop)
+        }
         #[cfg(feature = "process")]
         Place::Process => cloister::process::prepare(progress),
         _ => Ok(()),

@@ -186,13 +186,7 @@ impl Stage {
     }
 
     /// Runs a case. After anything but [`Ending::Observed`] the stage is of no more use.
-    pub fn run(
-        &mut self,
-        case: &Case,
-        place: Place,
-        patience: Duration,
-        cancelled: &AtomicBool,
-    ) -> Result<Ending> {
+    pub fn run(&mut self, case: &Case, place: Place, patience: Duration, cancelled: &AtomicBool) -> Result<Ending> {
         let order = serde_json::to_string(&Order { place, worker: self.worker.clone(), case: case.clone() })? + "\n";
         if let Some(socket) = &mut self.socket {
             // A stage that has ended cannot be written to; reading tells how it did.

@@ -19,9 +19,9 @@ use super::program::{Program, SandboxTerms};
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
 use crate::cpu::CpuClock;
+use crate::error::Scope;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
-use crate::error::Scope;
 use crate::{Error, ExecutionMode, Hardening, Limit};
 
 /// How long a worker may take from its start to its hello. It imports gRPC meanwhile, or maps the image, from a disk that
@@ -160,11 +160,13 @@ impl ProcessExecutor {
     }
 
     /// Whether it is dead only because its sandbox is gone.
+    #[cfg(feature = "wasm")]
     pub fn can_begin_again(&self) -> bool {
         self.link.is_open() && self.sandbox.as_ref().is_some_and(|sandbox| sandbox.gone)
     }
 
     /// Makes it a new executor, with a sandbox in which nothing is loaded. Only for one that [`Self::can_begin_again`].
+    #[cfg(feature = "wasm")]
     pub fn begin_again(&mut self) {
         if let Some(sandbox) = &mut self.sandbox {
             (sandbox.peak, sandbox.denied, sandbox.gone) = (0, None, false);
@@ -210,10 +212,7 @@ impl ProcessExecutor {
         };
         self.worker.kill();
         let name = if program.sandbox.is_some() { program.name } else { "Python worker" };
-        Error::missing(
-            format!("the {name} did not start: {how}{}", self.last_words()),
-            program.mend_silent.as_str(),
-        )
+        Error::missing(format!("the {name} did not start: {how}{}", self.last_words()), program.mend_silent.as_str())
     }
 
     fn send(&self, id: u64, patience: u64, body: host_message::Body) {

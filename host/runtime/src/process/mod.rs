@@ -144,6 +144,18 @@ pub(crate) fn sandboxes(program: Program, options: &JobOptions, log: &Arc<JobLog
     })))
 }
 
+/// Starts a worker that runs `program`, which is a sandbox worker, and ends it.
+///
+/// # Errors
+/// As a job's start.
+#[cfg(feature = "wasm")]
+pub(crate) fn try_sandbox(program: Program) -> Result<(), Error> {
+    let options = JobOptions::new(ExecutionMode::Wasm);
+    let account = Account::of_tenant("none", &crate::TenantLimits::default());
+    let context = CallContext { deadline: None, cancelled: &Arc::default(), token: None, account: &account };
+    sandboxes(program, &options, &Arc::new(JobLog::new(0)))?.start(&context).map(drop)
+}
+
 struct ProcessFactory(Start);
 
 impl Factory for ProcessFactory {

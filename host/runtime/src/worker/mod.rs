@@ -62,7 +62,7 @@ mod host {
     use crate::cpu::CpuClock;
     use crate::job::{Factory, JobOptions, WorkerProgram};
     use crate::log::JobLog;
-    use crate::{Error, ExecutionMode, process, wasm};
+    use crate::{Error, ExecutionMode, Limits, process, wasm};
 
     /// The factory of a job whose sandboxes run in workers.
     pub(crate) fn factory(
@@ -74,21 +74,24 @@ mod host {
             let reason = "cannot measure CPU time on this system: leave the CPU limit out";
             return Err(Error::refused(ExecutionMode::Wasm, reason));
         }
-        let memory = wasm::check(options)?;
-        let terms = process::SandboxTerms {
-            memory,
-            stack: wasm::STACK as u64,
-            log: options.limits.log as u64,
-            image: cloister_guest::IMAGE_SHA256,
-        };
+        let terms = terms(wasm::check(options)?, options.limits.log);
         let program = program::find(options.worker.as_ref().unwrap_or(&WorkerProgram::This), terms)?;
         process::sandboxes(program, options, log)
     }
 
-    /// Whether sandboxes of this program can run in workers here, in a phrase.
+    fn terms(memory: u64, log: usize) -> process::SandboxTerms {
+        let (stack, log) = (wasm::STACK as u64, log as u64);
+        process::SandboxTerms { memory, stack, log, image: cloister_guest::IMAGE_SHA256 }
+    }
+
+    /// Whether sandboxes of this program run in workers here, in a phrase. Starts one, unless the image would have to be
+    /// compiled for that.
     pub(crate) fn report() -> String {
-        match program::locate(&WorkerProgram::This).and_then(|path| program::ask(&path)) {
-            Ok(_) => {
+        let compiled = wasm::compiled_image().is_ok_and(|place| place.exists());
+        let tried = program::find(&WorkerProgram::This, terms(Limits::DEFAULT_WASM_MEMORY, 0))
+            .and_then(|program| if compiled { process::try_sandbox(program) } else { Ok(()) });
+        match tried {
+            Ok(()) => {
                 let layers = process::hardening();
                 let there = layers.iter().filter(|layer| layer.is_in_force()).count();
                 format!("available, with {there} of {} layers around each (see process)", layers.len())

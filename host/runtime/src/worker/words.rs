@@ -32,9 +32,7 @@ pub fn state(sandbox: Option<&dyn Executor>, error: Option<&Error>) -> Sandbox {
 
 fn denied(limit: &Limit) -> Option<Denied> {
     match limit {
-        Limit::Memory { used, scope, .. } => {
-            Some(Denied { used: used.unwrap_or(0), machine: *scope == Scope::Host })
-        }
+        Limit::Memory { used, scope, .. } => Some(Denied { used: used.unwrap_or(0), machine: *scope == Scope::Host }),
         _ => None,
     }
 }
