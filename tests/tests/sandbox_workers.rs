@@ -3,6 +3,7 @@
 //! hostile code comes to by `abuse.rs`, each of which runs there too.
 
 use std::collections::BTreeSet;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -152,6 +153,45 @@ fn what_the_kernel_says_of_a_worker() {
         let image = target.ends_with(".memory") || target.ends_with(".cwasm");
         assert!(image || own.iter().any(|prefix| target.starts_with(prefix)), "{target}");
     }
+}
+
+#[test]
+fn what_a_worker_in_the_hands_of_an_attacker_reaches() {
+    let _alone = alone();
+    if !has(&["files", "connections", "system calls"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = directory.path().join("program");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hostile_worker"), &program).expect("a link");
+    std::fs::write(directory.path().join("secret"), "secret").expect("written");
+    let listener = UnixListener::bind(directory.path().join("socket")).expect("a listener");
+    listener.set_nonblocking(true).expect("not blocking");
+    let error = Session::new().job(options().worker(WorkerProgram::At(program))).expect_err("it does not say hello");
+    let text = error.to_string();
+    let (denied, forbidden) = (libc_error::EACCES, libc_error::EPERM);
+    for (name, expected) in [
+        ("read", denied),
+        ("password", denied),
+        ("environ", denied),
+        ("list", denied),
+        ("cache", denied),
+        ("write", denied),
+        ("zone", denied),
+        ("tcp", forbidden),
+        ("udp", forbidden),
+        ("run", forbidden),
+    ] {
+        assert!(text.contains(&format!("{name}={expected}")), "{name}: {text}");
+    }
+    assert!(text.contains("exited with status 9") && !text.contains("REACHED"), "{text}");
+    assert!(listener.accept().is_err(), "nobody dialled it");
+}
+
+/// As every Linux numbers them.
+mod libc_error {
+    pub const EPERM: i32 = 1;
+    pub const EACCES: i32 = 13;
 }
 
 #[test]

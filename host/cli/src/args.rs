@@ -302,8 +302,8 @@ pub struct JobArgs {
     pub python: Option<PathBuf>,
 
     /// Wasm mode: run each sandbox in a worker process of its own, which the kernel confines as it does those of process
-    /// mode. A bug of the WebAssembly engine then meets a second wall. The same results, limits and errors; a call costs
-    /// about 0.1 ms more, a sandbox some 10 ms to start. `cloister doctor` says whether it works here.
+    /// mode. A bug of the WebAssembly engine then meets a second wall. The same results, limits and errors; small bundles
+    /// take longer. `cloister doctor` says whether it works here.
     #[arg(long)]
     pub in_worker: bool,
 

@@ -18,6 +18,8 @@ pub(crate) struct Program {
     pub environment: Vec<(&'static str, String)>,
     /// The files and directories that it reads.
     pub reads: Vec<PathBuf>,
+    /// Whether it also reads what packages may want of the system: all shared libraries, time zones, OpenSSL's settings.
+    pub reads_system: bool,
     /// The files that are executed when it starts: itself, behind all links, and the loader of shared libraries.
     pub runs: Vec<PathBuf>,
     /// What to do when it cannot be started at all, and when it ends before its hello.

@@ -50,6 +50,7 @@ pub fn find(choice: &WorkerProgram, terms: SandboxTerms) -> Result<Program, Erro
         arguments: vec![ARGUMENT.into()],
         environment: vec![(cache::CACHE_VARIABLE, cache.to_str().ok_or_else(not_utf8)?.to_owned())],
         reads: reads.into_iter().chain(compiled).collect(),
+        reads_system: false,
         runs,
         mend_missing: "name a program that calls cloister::worker::run_if_asked() first in main".into(),
         mend_silent: "see what it wrote to stderr, or run without sandboxes in worker processes".into(),

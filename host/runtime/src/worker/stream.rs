@@ -17,6 +17,7 @@ use super::serve::leave;
 
 /// As on the host's side: a bundle's columns need no round trip for permission.
 const WINDOW: u32 = 16 << 20;
+const FRAME: u32 = 1 << 20;
 
 /// How a worker ends whose host is gone.
 const NO_HOST: i32 = 4;
@@ -50,6 +51,7 @@ async fn carry(
     let channel = Endpoint::from_shared(format!("unix:{socket}"))?
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
+        .max_frame_size(FRAME)
         .connect()
         .await?;
     let mut client =
