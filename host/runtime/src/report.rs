@@ -42,13 +42,7 @@ impl ExecutionMode {
             #[cfg(feature = "thread")]
             ExecutionMode::Thread => crate::thread::report(),
             #[cfg(feature = "wasm")]
-            ExecutionMode::Wasm => {
-                #[cfg_attr(not(feature = "process"), allow(unused_mut, reason = "there are no workers to tell of"))]
-                let mut report = crate::wasm::report();
-                #[cfg(feature = "process")]
-                report.fact("in workers", crate::worker::report());
-                report
-            }
+            ExecutionMode::Wasm => crate::wasm::report(),
             #[allow(unreachable_patterns, reason = "which arms there are depends on the features")]
             mode => {
                 let mut report = ModeReport::new(mode);

@@ -55,8 +55,13 @@ fn in_workers(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Res
 
 #[cfg(not(all(feature = "process", feature = "wasm")))]
 fn in_workers(_: &JobOptions, _: &Arc<JobLog>, _: &Account) -> Result<Box<dyn Factory>, Error> {
-    let lacking = if cfg!(feature = "wasm") { ExecutionMode::Process } else { ExecutionMode::Wasm };
-    Err(not_compiled_in(lacking))
+    Err(no_workers())
+}
+
+/// The error for sandboxes in worker processes when a cargo feature that they need is off.
+#[cfg(not(all(feature = "process", feature = "wasm")))]
+pub(crate) fn no_workers() -> Error {
+    not_compiled_in(if cfg!(feature = "wasm") { ExecutionMode::Process } else { ExecutionMode::Wasm })
 }
 
 /// The error for a mode whose cargo feature is off.

@@ -22,6 +22,8 @@ use crate::{Error, ExecutionMode, Signature, protocol};
 pub use options::{JobOptions, WorkerProgram};
 pub use stats::JobStats;
 
+#[cfg(not(all(feature = "process", feature = "wasm")))]
+pub(crate) use factory::no_workers;
 pub(crate) use factory::{Factory, not_compiled_in};
 pub(crate) use inner::JobInner;
 

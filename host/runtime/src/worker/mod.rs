@@ -33,10 +33,8 @@ static CALLED: AtomicBool = AtomicBool::new(false);
 /// starts a thread. Does nothing in a build without the cargo features `process` and `wasm`.
 ///
 /// ```no_run
-/// fn main() {
-///     cloister::worker::run_if_asked();
-///     // … the program
-/// }
+/// // The first line of main.
+/// cloister::worker::run_if_asked();
 /// ```
 pub fn run_if_asked() {
     CALLED.store(true, Ordering::Relaxed);
@@ -51,6 +49,18 @@ pub fn run_if_asked() {
             _ => {}
         }
     }
+}
+
+/// Whether jobs with [`WorkerProgram::This`](crate::WorkerProgram::This) can start here: starts such a worker and ends it,
+/// unless the image has not been compiled yet; then only the program is asked.
+///
+/// # Errors
+/// [`Error::Missing`](crate::Error::Missing) with what is missing, and what mends it.
+pub fn check() -> Result<(), crate::Error> {
+    #[cfg(all(feature = "process", feature = "wasm"))]
+    return host::check();
+    #[cfg(not(all(feature = "process", feature = "wasm")))]
+    Err(crate::job::no_workers())
 }
 
 #[cfg(all(feature = "process", feature = "wasm"))]
@@ -84,22 +94,12 @@ mod host {
         process::SandboxTerms { memory, stack, log, image: cloister_guest::IMAGE_SHA256 }
     }
 
-    /// Whether sandboxes of this program run in workers here, in a phrase. Starts one, unless the image would have to be
-    /// compiled for that.
-    pub(crate) fn report() -> String {
-        let compiled = wasm::compiled_image().is_ok_and(|place| place.exists());
-        let tried = program::find(&WorkerProgram::This, terms(Limits::DEFAULT_WASM_MEMORY, 0))
-            .and_then(|program| if compiled { process::try_sandbox(program) } else { Ok(()) });
-        match tried {
-            Ok(()) => {
-                let layers = process::hardening();
-                let there = layers.iter().filter(|layer| layer.is_in_force()).count();
-                format!("available, with {there} of {} layers around each (see process)", layers.len())
-            }
-            Err(error) => format!("NOT available: {}", error.to_string().replace('\n', "; ")),
-        }
+    /// See [`super::check`].
+    pub(super) fn check() -> Result<(), Error> {
+        let program = program::find(&WorkerProgram::This, terms(Limits::DEFAULT_WASM_MEMORY, 0))?;
+        if wasm::compiled_image()?.exists() { process::try_sandbox(program) } else { Ok(()) }
     }
 }
 
 #[cfg(all(feature = "process", feature = "wasm"))]
-pub(crate) use host::{factory, report};
+pub(crate) use host::factory;
