@@ -7,19 +7,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use cloister_proto::v1::{Hello, HostMessage, Limits, Sandbox, host_message};
+use cloister_proto::v1::{Hello, HostMessage, Limits, host_message};
 use cloister_proto::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use prost::bytes::Bytes;
 
 use super::confine::{self, Bounds};
-use super::failure::{self, Ended};
+use super::inside::{Ended, Inside};
 use super::link::{Closed, Event, Link};
 use super::memory::{self, PeakMemory};
-use super::program::{Program, SandboxTerms};
+use super::program::Program;
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
 use crate::cpu::CpuClock;
-use crate::error::Scope;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Hardening, Limit};
@@ -42,17 +41,6 @@ const MOST_THREADS: u64 = 1_000;
 /// The most bytes of a request: gRPC counts a message's length in 32 bits.
 const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 
-/// How long a sandbox worker may take beyond a call's deadline to say that it has ended its sandbox. A machine that is
-/// busy with other things may take as long to run it at all; what takes longer is ended with the worker.
-const GRACE: Duration = Duration::from_millis(250);
-
-/// What a sandbox worker may have of data beside its sandbox, for each byte of that: a request on its way in and a reply
-/// on its way out are no larger than the sandbox, and each is there up to twice while a buffer grows.
-const BESIDE_SANDBOX: u64 = 4;
-
-/// And for its stacks and its allocator.
-const BESIDE: u64 = 128 << 20;
-
 /// What every worker of a job is started with.
 pub struct Start {
     pub server: Arc<Server>,
@@ -62,15 +50,6 @@ pub struct Start {
     pub memory: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
-}
-
-/// What is known of the sandbox in a sandbox worker.
-struct Inside {
-    terms: SandboxTerms,
-    peak: u64,
-    denied: Option<Limit>,
-    /// Whether it is gone and its worker waits for a request that begins another one.
-    gone: bool,
 }
 
 /// One worker and its stream.
@@ -143,14 +122,10 @@ impl ProcessExecutor {
             peak,
             cpu,
             mode: program.mode(),
-            sandbox: terms.map(|terms| Inside { terms: terms.clone(), peak: 0, denied: None, gone: false }),
+            sandbox: terms.map(Inside::new),
         };
         executor.welcome(context).map_err(|failure| executor.not_started(failure, program))?;
-        let memory = match terms {
-            Some(terms) => Some(terms.memory.saturating_mul(1 + BESIDE_SANDBOX).saturating_add(BESIDE)),
-            None => start.memory,
-        };
-        if let Some(memory) = memory {
+        if let Some(memory) = executor.sandbox.as_ref().map(Inside::data).or(start.memory) {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
             let memory = memory.saturating_add(memory::data(executor.worker.pid));
             let (sandbox, log) = terms.map_or((0, 0), |terms| (terms.memory, terms.log));
@@ -162,14 +137,14 @@ impl ProcessExecutor {
     /// Whether it is dead only because its sandbox is gone.
     #[cfg(feature = "wasm")]
     pub fn can_begin_again(&self) -> bool {
-        self.link.is_open() && self.sandbox.as_ref().is_some_and(|sandbox| sandbox.gone)
+        self.link.is_open() && self.sandbox.as_ref().is_some_and(Inside::is_gone)
     }
 
     /// Makes it a new executor, with a sandbox in which nothing is loaded. Only for one that [`Self::can_begin_again`].
     #[cfg(feature = "wasm")]
     pub fn begin_again(&mut self) {
         if let Some(sandbox) = &mut self.sandbox {
-            (sandbox.peak, sandbox.denied, sandbox.gone) = (0, None, false);
+            sandbox.begin_again();
             self.alive = true;
         }
     }
@@ -181,7 +156,7 @@ impl ProcessExecutor {
         match self.next_event(&context)? {
             Event::Hello(hello) => {
                 if let Some(sandbox) = &self.sandbox
-                    && hello.harness != sandbox.terms.image
+                    && !sandbox.has_image(&hello.harness)
                 {
                     return Err(Failure::Closed(Closed::Broken("its program was built with another image".into())));
                 }
@@ -304,37 +279,6 @@ impl ProcessExecutor {
         Error::ExecutorDied { mode: self.mode, reason }
     }
 
-    /// A sandbox worker has answered: what it says of its sandbox is noted.
-    fn note(&mut self, state: &Sandbox) {
-        if let Some(sandbox) = &mut self.sandbox {
-            sandbox.peak = sandbox.peak.max(failure::peak(state, &sandbox.terms));
-            sandbox.denied = failure::denied(state, &sandbox.terms);
-            sandbox.gone = sandbox.denied.is_some();
-        }
-    }
-
-    /// The worker has answered that there is no reply.
-    fn failed(&mut self, failed: &cloister_proto::v1::Failure, state: &Sandbox, context: &CallContext<'_>) -> Error {
-        let terms = self.sandbox.as_ref().map(|sandbox| &sandbox.terms);
-        let ended = match terms {
-            Some(terms) => failure::read(failed, state, terms, context),
-            None => Err("it answered out of turn"),
-        };
-        match ended {
-            Ok(Ended { error, orderly }) => {
-                self.note(state);
-                if let Some(sandbox) = &mut self.sandbox {
-                    sandbox.gone = orderly;
-                }
-                if !orderly {
-                    self.worker.kill();
-                }
-                error
-            }
-            Err(how) => self.death(Failure::Closed(Closed::Broken(how.into()))),
-        }
-    }
-
     /// What the worker last wrote to stderr, as the end of a sentence.
     fn last_words(&self) -> String {
         let words = self.worker.output.last_words();
@@ -377,18 +321,10 @@ impl Executor for ProcessExecutor {
         if request.len() > MOST_REQUEST {
             return Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into()));
         }
-        let mut waiting = *context;
-        let mut patience = 0;
+        let (mut waiting, mut patience) = (*context, 0);
         if let Some(sandbox) = &self.sandbox {
-            let (limit, used) = (sandbox.terms.memory, request.len() as u64);
-            if used > limit {
-                return Err(Limit::Memory { limit, used: Some(used), scope: Scope::Executor }.into());
-            }
-            if let Some((at, of)) = context.deadline {
-                let left = at.saturating_duration_since(Instant::now()).as_nanos();
-                patience = u64::try_from(left).unwrap_or(u64::MAX).max(1);
-                waiting.deadline = at.checked_add(GRACE).map(|at| (at, of));
-            }
+            sandbox.admit(request)?;
+            (waiting.deadline, patience) = Inside::patience(context);
         }
         self.last += 1;
         // Dead until proven otherwise, also when something below panics.
@@ -402,11 +338,23 @@ impl Executor for ProcessExecutor {
                 // What the call printed was written before its reply.
                 self.worker.output.drain();
                 self.peak.note();
-                self.note(&state);
-                self.alive = self.sandbox.as_ref().is_none_or(|sandbox| !sandbox.gone);
+                self.alive = self.sandbox.as_mut().is_none_or(|sandbox| sandbox.lives_after(&state));
                 read(&reply)
             }
-            Ok(Event::Failed(failure, state)) => Err(self.failed(&failure, &state, context)),
+            Ok(Event::Failed(failure, state)) => {
+                let ended = match &mut self.sandbox {
+                    Some(sandbox) => sandbox.ended(&failure, &state, context),
+                    None => Err("it answered out of turn"),
+                };
+                match ended {
+                    Ok(Ended { error, orderly: true }) => Err(error),
+                    Ok(Ended { error, orderly: false }) => {
+                        self.worker.kill();
+                        Err(error)
+                    }
+                    Err(how) => Err(self.death(Failure::Closed(Closed::Broken(how.into())))),
+                }
+            }
             Ok(_) => Err(self.death(Failure::Closed(Closed::Broken("it answered out of turn".into())))),
             // The deadline of the call, not that of the answer.
             Err(Failure::Interrupted(error)) => {
@@ -421,10 +369,10 @@ impl Executor for ProcessExecutor {
     }
 
     fn peak_memory(&self) -> u64 {
-        self.sandbox.as_ref().map_or_else(|| self.peak.value(), |sandbox| sandbox.peak)
+        self.sandbox.as_ref().map_or_else(|| self.peak.value(), Inside::peak)
     }
 
     fn denied_memory(&self) -> Option<Limit> {
-        self.sandbox.as_ref().and_then(|sandbox| sandbox.denied.clone())
+        self.sandbox.as_ref().and_then(Inside::denied)
     }
 }

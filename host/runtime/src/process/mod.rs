@@ -5,8 +5,9 @@
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
 //! (one worker's stream as its executor sees it), `program` (what a worker runs), `worker` (one operating system process),
 //! `output` (its standard streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a
-//! worker as the trait that the modes share), `failure` (what a sandbox worker says instead of a reply), `sandboxes` (the
-//! executors of a job whose sandboxes run in workers), `sys` (system calls).
+//! worker as the trait that the modes share), `inside` (what is known of the sandbox in a worker), `failure` (what a
+//! sandbox worker says instead of a reply), `sandboxes` (the executors of a job whose sandboxes run in workers), `sys`
+//! (system calls).
 //!
 //! A worker never outlives its host, its environment is empty, and no message of it is trusted. The kernel keeps the
 //! machine away from the user's code, as far as it can: see [`hardening`].
@@ -16,6 +17,7 @@ mod environment;
 mod executor;
 mod failure;
 mod guest;
+mod inside;
 mod interpreter;
 mod link;
 mod memory;
