@@ -7,7 +7,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTOCOL}");
     let descriptors = protox::compile([PROTOCOL], ["."])?;
     tonic_prost_build::configure()
-        .build_client(false)
+        // How a client gets its connection is its own affair.
+        .build_transport(false)
         // Frames are large: as `Bytes` they are slices of the buffers that they arrived in.
         .bytes(".")
         .compile_fds(descriptors)?;

@@ -1,4 +1,4 @@
-//! The worker protocol of process mode: its messages, and the service that a host implements.
+//! The worker protocol: its messages, the service that a host implements, and the client of workers in Rust.
 //!
 //! The protocol is written down in `cloister/worker/v1/worker.proto`. This crate only holds what is generated from it,
 //! and must never hold behaviour.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cloister::ExecutionMode;
+use cloister_isolation::Place;
 use serde::Deserialize;
 
 /// A file of cases.
@@ -59,9 +59,10 @@ pub struct Case {
 }
 
 impl Case {
-    /// What must come out in `mode`.
-    pub fn expectation(&self, mode: ExecutionMode) -> Expectation {
-        self.modes.get(mode.name()).cloned().unwrap_or_else(|| Expectation {
+    /// What must come out in `place`: what is said of it, else of its mode, else of all.
+    pub fn expectation(&self, place: Place) -> Expectation {
+        let own = self.modes.get(place.name()).or_else(|| self.modes.get(place.mode().name()));
+        own.cloned().unwrap_or_else(|| Expectation {
             result: self.result.clone(),
             nulled: self.nulled,
             log: self.log.clone(),

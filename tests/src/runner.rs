@@ -1,24 +1,26 @@
 //! Runs a case in a mode and says what is wrong. Every assertion is made on the host.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use cloister::{Argument, Error, ExecutionMode, FunctionOptions, JobOptions, OnError, Session};
+use cloister::{Argument, Error, FunctionOptions, OnError, Session};
+use cloister_isolation::Place;
 
 use crate::cases::{Case, Expectation, ExpectedError};
 use crate::columns;
 
-/// Runs all `cases` in `mode` and fails with every case that went wrong.
-pub fn run_all(cases: &[Case], mode: ExecutionMode) {
+/// Runs all `cases` in `place` and fails with every case that went wrong. `worker`: the program of sandbox workers.
+pub fn run_all(cases: &[Case], place: Place, worker: &Path) {
     let mut failures = Vec::new();
     let mut ran = 0;
     for case in cases {
-        if case.expectation(mode).not_contained.is_some() {
+        if case.expectation(place).not_contained.is_some() {
             continue;
         }
         ran += 1;
-        if let Err(error) = run(case, mode) {
-            failures.push(format!("{mode}, {}: {error:#}", case.name));
+        if let Err(error) = run(case, place, worker) {
+            failures.push(format!("{place}, {}: {error:#}", case.name));
         }
     }
     assert!(ran > 0, "no case ran");
@@ -26,9 +28,9 @@ pub fn run_all(cases: &[Case], mode: ExecutionMode) {
 }
 
 /// Runs one case.
-pub fn run(case: &Case, mode: ExecutionMode) -> Result<()> {
-    let expected = &case.expectation(mode);
-    let mut options = JobOptions::new(mode).source("udf.py", case.source.as_str());
+fn run(case: &Case, place: Place, worker: &Path) -> Result<()> {
+    let expected = &case.expectation(place);
+    let mut options = place.options(Some(worker)).source("udf.py", case.source.as_str());
     options.files = case.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
     if let Some(deadline) = case.deadline_ms {
         options.limits.deadline = Some(Duration::from_millis(deadline));

@@ -3,8 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use cloister::ExecutionMode;
-use cloister_isolation::{Launch, Matrix, prepare, render, serve, suite};
+use cloister_isolation::{Launch, Matrix, Place, prepare, render, serve, suite};
 
 /// This test is also the program of the host processes in which the cases run.
 #[test]
@@ -14,15 +13,14 @@ fn each_case_comes_out_as_its_data_say() {
     }
     let cases = suite::built_in().expect("the suite");
     assert!(cases.len() >= 150, "{} cases", cases.len());
-    for mode in ExecutionMode::ALL {
-        prepare(mode, &|_| {}).unwrap_or_else(|error| panic!("{mode}: {error}"));
-    }
     let launch = Launch::this_program(&["--exact", "each_case_comes_out_as_its_data_say", "--nocapture"]);
+    let launch = launch.expect("this program").worker(env!("CARGO_BIN_EXE_sandbox_worker"));
+    for mode in Place::ALL {
+        prepare(mode, &launch, &|_| {}).unwrap_or_else(|error| panic!("{mode}: {error}"));
+    }
     let begun = Instant::now();
     let never = AtomicBool::new(false);
-    let verdicts =
-        cloister_isolation::run(&cases, &ExecutionMode::ALL, &launch.expect("this program"), &never, &|_| {})
-            .expect("a run");
+    let verdicts = cloister_isolation::run(&cases, &Place::ALL, &launch, &never, &|_| {}).expect("a run");
     let matrix = Matrix::new(&verdicts);
     println!("{} cases in {:.1?}\n{}", cases.len(), begun.elapsed(), render::table(&matrix));
     let deviations = render::deviations(&verdicts);
@@ -31,8 +29,8 @@ fn each_case_comes_out_as_its_data_say() {
         let cell = matrix.total[at];
         let wanted = cases.iter().filter(|case| case.expected(*mode).is_some()).count();
         assert_eq!((cell.cases(), cell.unclear), (wanted, 0), "{mode}");
-        if *mode == ExecutionMode::Wasm {
-            assert_eq!(cell.not_contained, 0, "{mode} mode contains everything");
+        if matches!(mode, Place::Wasm | Place::WasmWorker) {
+            assert_eq!(cell.not_contained, 0, "{mode} contains everything");
         }
     }
 }

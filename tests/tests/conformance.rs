@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use cloister::ExecutionMode;
+use cloister_isolation::Place;
 use cloister_tests::{cases, runner};
 
-fn run(mode: ExecutionMode) {
+fn run(place: Place) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/conformance");
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("the folder of cases")
@@ -14,30 +14,35 @@ fn run(mode: ExecutionMode) {
         .collect();
     files.sort();
     let cases: Vec<_> = files.iter().flat_map(|path| cases::read(path).expect("a file of cases")).collect();
-    runner::run_all(&cases, mode);
+    runner::run_all(&cases, place, Path::new(env!("CARGO_BIN_EXE_sandbox_worker")));
 }
 
 #[test]
 fn wasm() {
-    run(ExecutionMode::Wasm);
+    run(Place::Wasm);
 }
 
 #[test]
 fn wasm_by_frames() {
-    cloister::wasm::with_frames_only(|| run(ExecutionMode::Wasm));
+    cloister::wasm::with_frames_only(|| run(Place::Wasm));
+}
+
+#[test]
+fn wasm_in_workers() {
+    run(Place::WasmWorker);
 }
 
 #[test]
 fn thread() {
-    run(ExecutionMode::Thread);
+    run(Place::Thread);
 }
 
 #[test]
 fn thread_by_frames() {
-    cloister::thread::with_frames_only(|| run(ExecutionMode::Thread));
+    cloister::thread::with_frames_only(|| run(Place::Thread));
 }
 
 #[test]
 fn process() {
-    run(ExecutionMode::Process);
+    run(Place::Process);
 }

@@ -1,20 +1,23 @@
 //! Random arrays of random types come back from an identity function as they went, in every mode.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
-use cloister::{ExecutionMode, FunctionOptions, Job, JobOptions, Session};
+use cloister::{FunctionOptions, Job, Session};
+use cloister_isolation::Place;
 use cloister_tests::arrays;
 use proptest::prelude::*;
 
 /// One job a mode serves all cases: each type is a binding of its own.
-fn job(mode: ExecutionMode) -> &'static Job {
-    static JOBS: [OnceLock<Job>; 3] = [const { OnceLock::new() }; 3];
-    JOBS[mode as usize].get_or_init(|| {
+fn job(place: Place) -> &'static Job {
+    static JOBS: [OnceLock<Job>; 4] = [const { OnceLock::new() }; 4];
+    JOBS[place as usize].get_or_init(|| {
+        let options = place.options(Some(Path::new(env!("CARGO_BIN_EXE_sandbox_worker"))));
         Session::new()
-            .job(JobOptions::new(mode).source("udf.py", "def f(x):\n    return x\n"))
-            .unwrap_or_else(|error| panic!("{mode}: {error}"))
+            .job(options.source("udf.py", "def f(x):\n    return x\n"))
+            .unwrap_or_else(|error| panic!("{place}: {error}"))
     })
 }
 
@@ -25,8 +28,8 @@ fn columns() -> impl Strategy<Value = (DataType, ArrayRef)> {
     })
 }
 
-fn check(mode: ExecutionMode, data_type: DataType, array: &ArrayRef) -> Result<(), TestCaseError> {
-    let function = job(mode)
+fn check(place: Place, data_type: DataType, array: &ArrayRef) -> Result<(), TestCaseError> {
+    let function = job(place)
         .function_with("f", FunctionOptions::default().result(data_type))
         .map_err(|error| TestCaseError::fail(error.to_string()))?;
     let back = function
@@ -41,16 +44,21 @@ proptest! {
 
     #[test]
     fn wasm((data_type, array) in columns()) {
-        check(ExecutionMode::Wasm, data_type, &array)?;
+        check(Place::Wasm, data_type, &array)?;
+    }
+
+    #[test]
+    fn wasm_in_workers((data_type, array) in columns()) {
+        check(Place::WasmWorker, data_type, &array)?;
     }
 
     #[test]
     fn thread((data_type, array) in columns()) {
-        check(ExecutionMode::Thread, data_type, &array)?;
+        check(Place::Thread, data_type, &array)?;
     }
 
     #[test]
     fn process((data_type, array) in columns()) {
-        check(ExecutionMode::Process, data_type, &array)?;
+        check(Place::Process, data_type, &array)?;
     }
 }

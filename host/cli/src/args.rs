@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloister::{ExecutionMode, Hardening, Promise};
 
+use cloister_isolation::Place;
+
 use crate::units::{self, Deadline};
 
 /// The whole command line.
@@ -116,8 +118,8 @@ const ISOLATION_EXAMPLES: &str = "\x1b[1mExamples\x1b[0m
     process = [{ value = \"refused\" }, { not_contained = \"reaches\" }]
     thread = { not_contained = \"reaches\" }
 
-  What must come of it, by mode (`expect` is for those not named, \"skip\" leaves one out, a list
-  gives alternatives):
+  What must come of it, by mode (`expect` is for those not named, and of `wasm-worker` the same is
+  expected as of `wasm`; \"skip\" leaves one out, a list gives alternatives):
     value = …          the function's result; one that begins with `reached` is a breach
     user = \"…\"         an exception: its class or a part of its message
     limit = \"…\"        deadline, memory, cpu, result, source, stack, executors
@@ -236,9 +238,10 @@ pub struct DoctorArgs {
 /// `cloister isolation`.
 #[derive(Debug, Args)]
 pub struct IsolationArgs {
-    /// The modes to show. Default: all that work on this machine.
-    #[arg(short, long, value_name = "process|thread|wasm", num_args = 1.., value_delimiter = ',')]
-    pub mode: Vec<ExecutionMode>,
+    /// The modes to show; `wasm-worker` is wasm mode with its sandboxes in worker processes. Default: all that work on
+    /// this machine.
+    #[arg(short, long, value_name = "process|thread|wasm|wasm-worker", num_args = 1.., value_delimiter = ',')]
+    pub mode: Vec<Place>,
 
     /// The groups of cases to run. Default: all; --list names them.
     #[arg(short, long, value_name = "GROUP", num_args = 1.., value_delimiter = ',')]
@@ -298,7 +301,13 @@ pub struct JobArgs {
     #[arg(long, value_name = "PATH", conflicts_with = "requirements")]
     pub python: Option<PathBuf>,
 
-    /// What confines a worker of process mode: `available` (all that this kernel has), `required` (refuse to run if the
+    /// Wasm mode: run each sandbox in a worker process of its own, which the kernel confines as it does those of process
+    /// mode. A bug of the WebAssembly engine then meets a second wall. The same results, limits and errors; small bundles
+    /// take longer. `cloister doctor` says whether it works here.
+    #[arg(long)]
+    pub in_worker: bool,
+
+    /// What confines a worker of process mode, or of --in-worker: `available` (all that this kernel has), `required` (refuse to run if the
     /// kernel lacks a layer; `cloister doctor` lists them), `off` (trusted code that needs files, network or programs).
     #[arg(long, value_name = "available|required|off", default_value_t)]
     pub hardening: Hardening,

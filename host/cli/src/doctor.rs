@@ -17,13 +17,24 @@ const DEFAULT: ExecutionMode = ExecutionMode::Wasm;
 /// # Errors
 /// When the default mode cannot run.
 pub fn doctor(args: &DoctorArgs) -> Result<()> {
-    let reports = ExecutionMode::ALL.map(ExecutionMode::report);
+    let mut reports = ExecutionMode::ALL.map(ExecutionMode::report);
+    if let Some(wasm) = reports.iter_mut().find(|report| report.mode == ExecutionMode::Wasm) {
+        wasm.facts.push(("in workers".into(), in_workers()));
+    }
     let text = if args.json { as_json(&reports)? } else { as_text(&reports) };
     writeln!(std::io::stdout().lock(), "{}", text.trim_end())?;
     if !reports.iter().any(|report| report.mode == DEFAULT && report.is_available()) {
         bail!("{DEFAULT} mode, which is the default, cannot run on this machine");
     }
     Ok(())
+}
+
+/// Whether `--in-worker` works here, in a phrase.
+fn in_workers() -> String {
+    match cloister::worker::check() {
+        Ok(()) => "available, with the hardening of process mode around each".into(),
+        Err(error) => format!("NOT available: {}", error.to_string().replace('\n', "; ")),
+    }
 }
 
 fn as_text(reports: &[ModeReport]) -> String {

@@ -5,8 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use cloister::ExecutionMode;
-use cloister_isolation::{Case, Launch, Matrix, Verdict, render, suite};
+use cloister_isolation::{Case, Launch, Matrix, Place, Verdict, render, suite};
 
 use crate::args::IsolationArgs;
 use crate::failure::{Interrupted, usage};
@@ -37,13 +36,13 @@ pub fn isolation(args: &IsolationArgs) -> Result<()> {
         return Ok(());
     }
     let progress = Progress::new(false);
-    let modes = modes(args, &progress)?;
+    let launch = Launch::this_program(&[STAGE])?;
+    let modes = modes(args, &launch, &progress)?;
     let total: usize =
         cases.iter().map(|case| modes.iter().filter(|mode| case.expected(**mode).is_some()).count()).sum();
     progress.cases(total);
     let stopped = interrupt::while_stoppable(|| {});
     let seen = |verdict: &Verdict| progress.case_done(&format!("{} ({})", verdict.group, verdict.mode));
-    let launch = Launch::this_program(&[STAGE])?;
     let verdicts = cloister_isolation::run(&cases, &modes, &launch, interrupt::flag(), &seen);
     progress.clear();
     drop(stopped);
@@ -93,13 +92,13 @@ fn cases(args: &IsolationArgs) -> Result<Vec<Case>> {
 
 /// The modes to run in, made ready. One that does not work here is left out, and that is said; one that was asked for
 /// must work.
-fn modes(args: &IsolationArgs, progress: &Progress) -> Result<Vec<ExecutionMode>> {
+fn modes(args: &IsolationArgs, launch: &Launch, progress: &Progress) -> Result<Vec<Place>> {
     let mut modes = Vec::new();
-    for mode in ExecutionMode::ALL {
+    for mode in Place::ALL {
         if !args.mode.is_empty() && !args.mode.contains(&mode) {
             continue;
         }
-        match cloister_isolation::prepare(mode, &|message| progress.preparing(message)) {
+        match cloister_isolation::prepare(mode, launch, &|message| progress.preparing(message)) {
             Ok(()) => modes.push(mode),
             Err(problem) if args.mode.is_empty() => progress.line(&format!("{mode} mode is left out: {problem}")),
             Err(problem) => return Err(problem.into()),
@@ -129,10 +128,10 @@ fn list(cases: &[Case]) -> String {
             out += &format!("{}{group}\n", if out.is_empty() { "" } else { "\n" });
         }
         out += &format!("  {}\n", case.name);
-        for mode in ExecutionMode::ALL {
+        for mode in Place::ALL {
             if let Some(expected) = case.expected(mode) {
                 let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-                out += &format!("      {:8} {}\n", mode.name(), expected.join(", or "));
+                out += &format!("      {:11} {}\n", mode.name(), expected.join(", or "));
             }
         }
     }

@@ -36,6 +36,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    // This program is also that of the workers of `--in-worker`.
+    cloister::worker::run_if_asked();
     let started = Instant::now();
     let cli = Cli::parse();
     show_events(cli.verbose);

@@ -1,6 +1,7 @@
 //! One case in one mode, inside a stage: honest work, the abuse, honest work again, while a bystander works on. Reports
 //! what was seen and judges nothing.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -11,8 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use cloister::{
-    Argument, CallOptions, CancelToken, Error, ExecutionMode, FunctionOptions, Job, JobOptions, Limit, OnError,
-    Session, TenantLimits,
+    Argument, CallOptions, CancelToken, Error, FunctionOptions, Job, JobOptions, Limit, OnError, Session, TenantLimits,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::bait::Bait;
 use crate::case::{Abuse, After, Breach, Cancel, Case, When};
 use crate::columns;
 use crate::footprint::Footprint;
+use crate::place::Place;
 use crate::scan;
 use crate::witness::Witness;
 
@@ -83,15 +84,17 @@ pub struct Surroundings<'a> {
     pub session: &'a Session,
     pub bait: &'a Bait,
     pub witness: &'a Witness,
+    /// The program of sandbox workers, if it is not this one.
+    pub worker: Option<&'a Path>,
     /// Called when a case that is to be killed with its host has started.
     pub started: &'a (dyn Fn() + Sync),
 }
 
-/// Runs `case` in `mode`.
-pub fn run(case: &Case, mode: ExecutionMode, around: &Surroundings<'_>) -> Observation {
+/// Runs `case` in `place`.
+pub fn run(case: &Case, place: Place, around: &Surroundings<'_>) -> Observation {
     let before = Footprint::now();
     let stop = AtomicBool::new(false);
-    let attack = Attack::new(case, mode, around);
+    let attack = Attack::new(case, place, around);
     let disturbed = thread::scope(|scope| {
         let watch = scope.spawn(|| around.witness.watch(&stop));
         thread::scope(|scope| {
@@ -113,9 +116,9 @@ pub fn run(case: &Case, mode: ExecutionMode, around: &Surroundings<'_>) -> Obser
         Err(_) => found.breaches.push((Breach::Dies, "a panic of the host in the bystander's call".into())),
     }
     // A new worker is a new process: there is nothing that it could share with one that is gone.
-    if case.abuse.after == After::NewJob && mode != ExecutionMode::Process {
+    if case.abuse.after == After::NewJob && !place.is_process() {
         // On a new thread, which gets what the interpreter gives to new threads.
-        let newcomer = thread::scope(|scope| scope.spawn(|| newcomer(mode, around)).join());
+        let newcomer = thread::scope(|scope| scope.spawn(|| newcomer(place, around)).join());
         found.breaches.extend(newcomer.ok().flatten());
     }
     match around.bait.touched() {
@@ -127,8 +130,8 @@ pub fn run(case: &Case, mode: ExecutionMode, around: &Surroundings<'_>) -> Obser
 }
 
 /// A job of another tenant that is made after the abuse.
-fn newcomer(mode: ExecutionMode, around: &Surroundings<'_>) -> Option<(Breach, String)> {
-    match Witness::start(around.session, mode, &around.bait.tenant_secret) {
+fn newcomer(place: Place, around: &Surroundings<'_>) -> Option<(Breach, String)> {
+    match Witness::start(around.session, place.options(around.worker), &around.bait.tenant_secret) {
         Ok(newcomer) => newcomer.ask(0),
         Err(error) => Some((Breach::Disturbs, format!("a newcomer cannot start: {error}"))),
     }
@@ -136,7 +139,7 @@ fn newcomer(mode: ExecutionMode, around: &Surroundings<'_>) -> Option<(Breach, S
 
 struct Attack<'a> {
     abuse: &'a Abuse,
-    mode: ExecutionMode,
+    place: Place,
     around: &'a Surroundings<'a>,
     /// The tenant whose jobs these are: no other case has it.
     tenant: String,
@@ -145,8 +148,8 @@ struct Attack<'a> {
 }
 
 impl<'a> Attack<'a> {
-    fn new(case: &'a Case, mode: ExecutionMode, around: &'a Surroundings<'a>) -> Self {
-        let tenant = format!("{}: {} ({mode})", case.group, case.name);
+    fn new(case: &'a Case, place: Place, around: &'a Surroundings<'a>) -> Self {
+        let tenant = format!("{}: {} ({place})", case.group, case.name);
         let mut limits = TenantLimits::default();
         if let Some(given) = &case.abuse.tenant {
             limits.memory = given.memory_mib.map(|memory| memory << 20);
@@ -154,7 +157,7 @@ impl<'a> Attack<'a> {
             limits.cpu = given.cpu_ms.map(Duration::from_millis);
         }
         around.session.tenant(&tenant, limits);
-        Attack { abuse: &case.abuse, mode, around, tenant, cancel: CancelToken::new(), found: Mutex::default() }
+        Attack { abuse: &case.abuse, place, around, tenant, cancel: CancelToken::new(), found: Mutex::default() }
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Observation> {
@@ -305,8 +308,8 @@ impl<'a> Attack<'a> {
 
     fn options(&self, source: &str, number: usize) -> JobOptions {
         let abuse = self.abuse;
-        let mut options =
-            JobOptions::new(self.mode).source("abuse.py", source).parallelism(abuse.parallelism).tenant(&self.tenant);
+        let options = self.place.options(self.around.worker);
+        let mut options = options.source("abuse.py", source).parallelism(abuse.parallelism).tenant(&self.tenant);
         options.files = abuse.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
         let deadline = abuse.deadline_ms.map_or(DEADLINE, Duration::from_millis);
         // Jobs beside each other have different deadlines.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cloister::ExecutionMode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::place::Place;
 
 /// One case of the suite.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,19 +18,19 @@ pub struct Case {
     pub name: String,
     /// What the job is made of, and how it is called.
     pub abuse: Abuse,
-    /// What must come of it, by mode. A mode that is absent is not run: the case has no meaning there.
+    /// What must come of it, by the name of the mode, or of the place. A mode that is absent is not run: the case has no meaning there.
     pub expectations: BTreeMap<String, Vec<Expected>>,
 }
 
 impl Case {
-    /// What must come of it in `mode`: one of these. `None`: the case is not for this mode.
-    pub fn expected(&self, mode: ExecutionMode) -> Option<&[Expected]> {
-        self.expectations.get(mode.name()).map(Vec::as_slice)
+    /// What must come of it in `place`: one of these. `None`: the case is not for it.
+    pub fn expected(&self, place: Place) -> Option<&[Expected]> {
+        self.expectations.get(place.name()).map(Vec::as_slice)
     }
 
-    /// Whether the mode is known not to contain it.
-    pub fn is_uncontained(&self, mode: ExecutionMode) -> bool {
-        self.expected(mode).is_some_and(|all| all.iter().all(|one| matches!(one, Expected::NotContained(_))))
+    /// Whether the place is known not to contain it.
+    pub fn is_uncontained(&self, place: Place) -> bool {
+        self.expected(place).is_some_and(|all| all.iter().all(|one| matches!(one, Expected::NotContained(_))))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use cloister::ExecutionMode;
 use serde::Serialize;
 
 use crate::attack::{Observation, Seen};
 use crate::case::{Breach, Case, Expected};
+use crate::place::Place;
 use crate::stage::Ending;
 
 /// What came of a case in a mode.
@@ -42,8 +42,8 @@ pub struct Verdict {
     pub group: String,
     /// The case's name.
     pub name: String,
-    /// The mode.
-    pub mode: ExecutionMode,
+    /// The mode, or the other place.
+    pub mode: Place,
     /// What came of it.
     pub outcome: Outcome,
     /// What was seen, in a line.
@@ -57,7 +57,7 @@ pub struct Verdict {
 }
 
 /// The verdict on a case that took `time`; `None` if it was cancelled.
-pub fn judge(case: &Case, mode: ExecutionMode, ending: &Ending, time: Duration) -> Option<Verdict> {
+pub fn judge(case: &Case, mode: Place, ending: &Ending, time: Duration) -> Option<Verdict> {
     let expected = case.expected(mode).unwrap_or_default();
     let (outcome, seen, as_expected) = match ending {
         Ending::Cancelled => return None,

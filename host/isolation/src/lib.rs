@@ -6,7 +6,7 @@
 //!
 //! Layers, each using only what stands below it: [`runner`] (stages side by side, verdicts), `stage` (one host process,
 //! from both ends), `attack` (one case in one mode) and what it looks with (`witness`, `footprint`, `scan`, [`bait`]);
-//! [`matrix`] and [`render`] (verdicts as a table, JSON and HTML); [`case`] and [`suite`] (plain data) at the ground.
+//! [`matrix`] and [`render`] (verdicts as a table, JSON and HTML); [`case`], [`place`] and [`suite`] (plain data) at the ground.
 //! Uses only the public API of `cloister`.
 
 mod attack;
@@ -17,6 +17,7 @@ pub mod columns;
 mod footprint;
 mod judge;
 pub mod matrix;
+pub mod place;
 pub mod render;
 pub mod runner;
 mod scan;
@@ -27,5 +28,6 @@ mod witness;
 pub use case::{Abuse, Breach, Case, Expected};
 pub use judge::{Outcome, Verdict};
 pub use matrix::Matrix;
+pub use place::Place;
 pub use runner::{Launch, prepare, run};
 pub use stage::serve;

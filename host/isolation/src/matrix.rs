@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cloister::ExecutionMode;
 use serde::Serialize;
 
 use crate::judge::{Outcome, Verdict};
+use crate::place::Place;
 
 /// Counts of one group in one mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -42,8 +42,8 @@ impl Cell {
 /// Counts by group and mode.
 #[derive(Debug, Clone, Serialize)]
 pub struct Matrix {
-    /// The modes that ran.
-    pub modes: Vec<ExecutionMode>,
+    /// The places that ran.
+    pub modes: Vec<Place>,
     /// A group's name and its cells, in the order of the suite.
     pub groups: Vec<(String, Vec<Cell>)>,
     /// All groups together.
@@ -54,7 +54,7 @@ impl Matrix {
     /// The matrix of `verdicts`.
     pub fn new(verdicts: &[Verdict]) -> Matrix {
         let modes: Vec<_> =
-            ExecutionMode::ALL.into_iter().filter(|mode| verdicts.iter().any(|one| one.mode == *mode)).collect();
+            Place::ALL.into_iter().filter(|mode| verdicts.iter().any(|one| one.mode == *mode)).collect();
         let mut names: Vec<&str> = Vec::new();
         let mut cells: BTreeMap<&str, Vec<Cell>> = BTreeMap::new();
         let mut total = vec![Cell::default(); modes.len()];

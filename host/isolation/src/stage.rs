@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use cloister::{ExecutionMode, Session};
+use cloister::Session;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -22,6 +22,7 @@ use crate::attack::{self, Observation, Seen, Surroundings};
 use crate::bait::{self, Bait};
 use crate::case::{Breach, Case};
 use crate::footprint;
+use crate::place::Place;
 use crate::runner::Launch;
 use crate::witness::Witness;
 
@@ -37,7 +38,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Serialize, Deserialize)]
 struct Order {
-    mode: ExecutionMode,
+    place: Place,
+    /// The program of sandbox workers, if it is not that of the stage.
+    worker: Option<PathBuf>,
     case: Case,
 }
 
@@ -69,20 +72,22 @@ pub fn serve() -> Result<bool> {
     };
     send(&Message::Ready)?;
     let session = Session::new();
-    let mut witnesses: HashMap<ExecutionMode, Witness> = HashMap::new();
-    while let Ok(Order { mode, case }) = orders.recv() {
+    let mut witnesses: HashMap<Place, Witness> = HashMap::new();
+    while let Ok(Order { place, worker, case }) = orders.recv() {
         let started = || {
             let _ = send(&Message::Started(footprint::children().unwrap_or_default()));
         };
-        let witness = match witnesses.entry(mode) {
+        let witness = match witnesses.entry(place) {
             std::collections::hash_map::Entry::Occupied(there) => Ok(there.into_mut()),
             std::collections::hash_map::Entry::Vacant(free) => {
-                Witness::start(&session, mode, &bait.tenant_secret).map(|witness| free.insert(witness))
+                let options = place.options(worker.as_deref());
+                Witness::start(&session, options, &bait.tenant_secret).map(|witness| free.insert(witness))
             }
         };
         let observation = match witness {
             Ok(witness) => {
-                attack::run(&case, mode, &Surroundings { session: &session, bait: &bait, witness, started: &started })
+                let (session, bait, worker) = (&session, &bait, worker.as_deref());
+                attack::run(&case, place, &Surroundings { session, bait, witness, worker, started: &started })
             }
             Err(error) => {
                 Observation { problem: Some(format!("no bystander can start: {error}")), ..Observation::default() }
@@ -128,6 +133,7 @@ pub enum Ending {
 pub struct Stage {
     child: Child,
     socket: Option<BufReader<UnixStream>>,
+    worker: Option<PathBuf>,
     // Removed after the process has ended.
     _directory: TempDir,
 }
@@ -150,7 +156,7 @@ impl Stage {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}", launch.program.display()))?;
-        let mut stage = Stage { child, socket: None, _directory: directory };
+        let mut stage = Stage { child, socket: None, worker: launch.worker.clone(), _directory: directory };
         stage.accept(&listener, cancelled)?;
         Ok(stage)
     }
@@ -180,14 +186,8 @@ impl Stage {
     }
 
     /// Runs a case. After anything but [`Ending::Observed`] the stage is of no more use.
-    pub fn run(
-        &mut self,
-        case: &Case,
-        mode: ExecutionMode,
-        patience: Duration,
-        cancelled: &AtomicBool,
-    ) -> Result<Ending> {
-        let order = serde_json::to_string(&Order { mode, case: case.clone() })? + "\n";
+    pub fn run(&mut self, case: &Case, place: Place, patience: Duration, cancelled: &AtomicBool) -> Result<Ending> {
+        let order = serde_json::to_string(&Order { place, worker: self.worker.clone(), case: case.clone() })? + "\n";
         if let Some(socket) = &mut self.socket {
             // A stage that has ended cannot be written to; reading tells how it did.
             let _ = socket.get_mut().write_all(order.as_bytes());

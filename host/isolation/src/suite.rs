@@ -16,6 +16,7 @@
 //! deadline_ms = 300
 //! expect = { limit = "deadline" }                 # in every mode …
 //! thread = { not_contained = "hangs" }            # … but this one; `thread = "skip"` leaves a mode out
+//! # of a sandbox in a worker process the same is expected as of `wasm`, unless there is a key `wasm-worker`
 //! ```
 //! The other keys of a case are the fields of [`Abuse`](crate::Abuse), the outcomes those of
 //! [`Expected`](crate::Expected).
@@ -25,12 +26,12 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use cloister::ExecutionMode;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use crate::case::{Abuse, Case, Expected};
+use crate::place::Place;
 
 /// The files of the built-in suite, in the order in which the groups are shown.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -94,9 +95,11 @@ struct Head {
     process: Option<Outcomes>,
     thread: Option<Outcomes>,
     wasm: Option<Outcomes>,
+    #[serde(rename = "wasm-worker")]
+    wasm_worker: Option<Outcomes>,
 }
 
-const HEAD: [&str; 5] = ["name", "expect", "process", "thread", "wasm"];
+const HEAD: [&str; 6] = ["name", "expect", "process", "thread", "wasm", "wasm-worker"];
 
 fn parse(file: &str, text: &str, cases: &mut Vec<Case>) -> Result<()> {
     let parsed: File = match toml::from_str(text) {
@@ -128,13 +131,17 @@ fn case(group: &str, mut table: toml::Table) -> Result<Case> {
     let head: Head = head.try_into().map_err(readable)?;
     let abuse: Abuse = table.try_into().map_err(readable)?;
     let mut expectations = BTreeMap::new();
-    for (mode, own) in
-        [(ExecutionMode::Process, head.process), (ExecutionMode::Thread, head.thread), (ExecutionMode::Wasm, head.wasm)]
-    {
+    let wasm_worker = head.wasm_worker.or_else(|| head.wasm.clone());
+    for (place, own) in [
+        (Place::Process, head.process),
+        (Place::Thread, head.thread),
+        (Place::Wasm, head.wasm),
+        (Place::WasmWorker, wasm_worker),
+    ] {
         match own.or_else(|| head.expect.clone()) {
             Some(Outcomes(outcomes)) if outcomes.is_empty() => {}
-            Some(Outcomes(outcomes)) => drop(expectations.insert(mode.name().to_owned(), outcomes)),
-            None => bail!("case '{name}': nothing is expected of {mode} mode: say `expect = …` or `{mode} = …`"),
+            Some(Outcomes(outcomes)) => drop(expectations.insert(place.name().to_owned(), outcomes)),
+            None => bail!("case '{name}': nothing is expected of {place} mode: say `expect = …` or `{place} = …`"),
         }
     }
     if expectations.is_empty() {
@@ -200,10 +207,21 @@ mod tests {
              process = [{ value = 1 }, { not_contained = 'hangs' }]\n",
         );
         let case = &cases.expect("a file of cases")[0];
-        assert_eq!(case.expected(ExecutionMode::Wasm), Some([Expected::Limit("deadline".into())].as_slice()));
-        assert_eq!(case.expected(ExecutionMode::Process).map(<[_]>::len), Some(2));
-        assert_eq!(case.expected(ExecutionMode::Thread), None);
+        for place in [Place::Wasm, Place::WasmWorker] {
+            assert_eq!(case.expected(place), Some([Expected::Limit("deadline".into())].as_slice()));
+        }
+        assert_eq!(case.expected(Place::Process).map(<[_]>::len), Some(2));
+        assert_eq!(case.expected(Place::Thread), None);
         assert_eq!((case.abuse.function.as_str(), case.abuse.calls), ("attack", 1));
+        let cases = read(
+            "group = 'g'\n[[case]]\nname = 'n'\nsource = ''\nexpect = { value = 1 }\nwasm = { value = 2 }\n\
+             [[case]]\nname = 'o'\nsource = ''\nexpect = { value = 1 }\nwasm-worker = { value = 3 }\n",
+        );
+        let cases = cases.expect("a file of cases");
+        let of = |at: usize, place| cases[at].expected(place).and_then(<[_]>::first).cloned();
+        assert_eq!(of(0, Place::WasmWorker), Some(Expected::Value(2.into())));
+        assert_eq!(of(1, Place::WasmWorker), Some(Expected::Value(3.into())));
+        assert_eq!(of(1, Place::Wasm), Some(Expected::Value(1.into())));
     }
 
     #[test]

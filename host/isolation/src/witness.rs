@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
-use cloister::{Error, ExecutionMode, Function, Job, JobOptions, Limit, Session};
+use cloister::{Error, Function, Job, JobOptions, Limit, Session};
 
 use crate::case::Breach;
 
@@ -49,10 +49,10 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Starts its job.
-    pub fn start(session: &Session, mode: ExecutionMode, secret: &str) -> Result<Witness, Error> {
+    /// Starts its job, with `options` for all but its source.
+    pub fn start(session: &Session, options: JobOptions, secret: &str) -> Result<Witness, Error> {
         let source = SOURCE.replace("@TENANT_SECRET@", secret);
-        let mut options = JobOptions::new(mode).source("bystander.py", source);
+        let mut options = options.source("bystander.py", source);
         options.name = "bystander".into();
         session.tenant("bystander", cloister::TenantLimits::default());
         options.tenant = Some("bystander".into());

@@ -57,6 +57,10 @@ pub fn private_directory(name: &str) -> Result<PathBuf, Error> {
 }
 
 fn create(path: &Path) -> io::Result<()> {
+    // A confined process may use what is there, and not even try to make it.
+    if path.is_dir() {
+        return Ok(());
+    }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

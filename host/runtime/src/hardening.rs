@@ -1,9 +1,10 @@
-//! The layers with which the kernel confines the workers of process mode, as plain data: what a job may ask for, and
+//! The layers with which the kernel confines worker processes, as plain data: what a job may ask for, and
 //! what this machine has. Knows nothing of how a layer works.
 
 use serde::{Deserialize, Serialize};
 
-/// How much of its confinement a job of process mode insists on. The other modes have nothing that this could loosen.
+/// How much of the confinement of its worker processes a job insists on: in process mode, and in wasm mode with
+/// [`JobOptions::worker`](crate::JobOptions::worker). Other jobs have nothing that this could loosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -25,7 +25,8 @@
 //! ```
 //!
 //! Layers, each using only what stands below it: session, job, function; then one folder a mode (`wasm`, `thread`,
-//! `process`), none of which knows another; then the [`executor`] trait they share; then `protocol` and [`frame`];
+//! `process`), none of which knows another, but for `worker`, which puts wasm's sandboxes into process's workers and stands
+//! on both; then the [`executor`] trait they share; then `protocol` and [`frame`];
 //! plain data at the ground. This file must never hold logic: it only names the public face.
 
 mod account;
@@ -62,12 +63,13 @@ pub mod process;
 pub mod thread;
 #[cfg(feature = "wasm")]
 pub mod wasm;
+pub mod worker;
 
 pub use cancel::CancelToken;
 pub use error::{Error, Limit, Scope, TypeError, UserError};
 pub use function::{Argument, CallOptions, Evaluation, Function, FunctionOptions, OnError};
 pub use hardening::{Hardening, Layer};
-pub use job::{Job, JobOptions, JobStats};
+pub use job::{Job, JobOptions, JobStats, WorkerProgram};
 pub use limits::{Limits, TenantLimits};
 pub use log::{JobLog, LogStream};
 pub use mode::ExecutionMode;

@@ -11,11 +11,14 @@ pub enum LogStream {
     Stderr,
 }
 
+/// Where output goes that is not kept here.
+type Forward = Box<dyn Fn(LogStream, &[u8]) + Send + Sync>;
+
 /// The captured output of one job. Bytes beyond the job's log limit are counted and dropped.
-#[derive(Debug)]
 pub struct JobLog {
     limit: usize,
     state: Mutex<State>,
+    forward: Option<Forward>,
 }
 
 #[derive(Debug, Default)]
@@ -27,22 +30,38 @@ struct State {
 
 impl JobLog {
     pub(crate) fn new(limit: usize) -> Self {
-        JobLog { limit, state: Mutex::default() }
+        JobLog { limit, state: Mutex::default(), forward: None }
+    }
+
+    /// A log that hands on what is written, up to the limit, as it is written.
+    #[cfg(all(feature = "process", feature = "wasm"))]
+    pub(crate) fn forwarding(limit: usize, forward: Forward) -> Self {
+        JobLog { limit, state: Mutex::default(), forward: Some(forward) }
     }
 
     /// Appends what was printed, up to the limit.
     pub(crate) fn write(&self, stream: LogStream, bytes: &[u8]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let room = self.limit.saturating_sub(state.kept).min(bytes.len());
-        state.dropped += (bytes.len() - room) as u64;
+        state.dropped = state.dropped.saturating_add((bytes.len() - room) as u64);
         if room == 0 {
             return;
         }
         state.kept += room;
+        if let Some(forward) = &self.forward {
+            return forward(stream, &bytes[..room]);
+        }
         match state.entries.last_mut() {
             Some((last, text)) if *last == stream => text.extend_from_slice(&bytes[..room]),
             _ => state.entries.push((stream, bytes[..room].to_vec())),
         }
+    }
+
+    /// Counts bytes that were dropped elsewhere.
+    #[cfg(feature = "process")]
+    pub(crate) fn count_dropped(&self, bytes: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.dropped = state.dropped.saturating_add(bytes);
     }
 
     /// Takes what was printed since the last call, in order, as text (invalid UTF-8 replaced, control characters
@@ -58,6 +77,12 @@ impl JobLog {
     /// How many bytes were dropped because the log was full.
     pub fn dropped_bytes(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).dropped
+    }
+}
+
+impl std::fmt::Debug for JobLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobLog").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 

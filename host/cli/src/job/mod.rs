@@ -6,7 +6,7 @@ mod requirements;
 mod source;
 
 use anyhow::{Context as _, Result};
-use cloister::{Error, ExecutionMode, Hardening, Job, JobOptions, Limits, Session};
+use cloister::{Error, ExecutionMode, Hardening, Job, JobOptions, Limits, Session, WorkerProgram};
 
 use crate::args::JobArgs;
 use crate::failure::usage;
@@ -20,8 +20,11 @@ pub fn start(args: &JobArgs, source: &Source, parallelism: usize, progress: &Pro
     if args.python.is_some() && ![&[args.mode], &args.fallback[..]].concat().contains(&ExecutionMode::Process) {
         return Err(usage("--python chooses the interpreter of process mode: add --mode process"));
     }
-    if args.hardening != Hardening::default() && args.mode != ExecutionMode::Process {
-        return Err(usage("--hardening is for the workers of process mode: add --mode process"));
+    if args.in_worker && args.mode != ExecutionMode::Wasm {
+        return Err(usage("--in-worker puts the sandboxes of wasm mode into worker processes: leave --mode out"));
+    }
+    if args.hardening != Hardening::default() && args.mode != ExecutionMode::Process && !args.in_worker {
+        return Err(usage("--hardening is for worker processes: add --mode process, or --in-worker"));
     }
     let mut options = JobOptions::new(args.mode).source(source.filename(), source.text()).parallelism(parallelism);
     options.limits = limits(args);
@@ -29,6 +32,7 @@ pub fn start(args: &JobArgs, source: &Source, parallelism: usize, progress: &Pro
     options.fallback.clone_from(&args.fallback);
     options.interpreter = args.python.clone();
     options.hardening = args.hardening;
+    options.worker = args.in_worker.then_some(WorkerProgram::This);
     options.files = files::gather(&args.files)?;
     match prepare(args, progress) {
         // What is missing, the job's start finds again, and goes to the fallback.

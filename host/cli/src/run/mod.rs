@@ -149,6 +149,7 @@ impl Prepared {
             completed: table.is_ok(),
             error: table.as_ref().err().map(|error| format!("{error:#}")),
             mode: stats.mode,
+            in_worker: stats.in_worker,
             function: signature.name.clone(),
             signature: signature.to_string(),
             parallelism,

@@ -20,6 +20,8 @@ pub struct Report {
     pub error: Option<String>,
     /// The mode that ran.
     pub mode: ExecutionMode,
+    /// Whether its sandboxes ran in worker processes.
+    pub in_worker: bool,
     /// The function's name.
     pub function: String,
     /// Its signature.
@@ -95,12 +97,17 @@ impl Report {
         } else {
             "s"
         };
+        let place = match (self.in_worker, stats.executors) {
+            (false, _) => "",
+            (true, 1) => " in a worker",
+            (true, _) => " in workers",
+        };
         let memory = match self.peak_memory_bytes {
             0 => String::new(),
             bytes => format!(", peak memory of one {}", human_size(bytes)),
         };
         progress.line(&format!(
-            "{} rows in {} ({} rows/s): {}, {} mode, {} {executor}{plural}{memory}",
+            "{} rows in {} ({} rows/s): {}, {} mode, {} {executor}{plural}{place}{memory}",
             human_count(self.rows),
             human_time(self.seconds),
             human_count(self.rows_per_second as u64),

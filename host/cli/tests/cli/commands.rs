@@ -43,6 +43,8 @@ fn the_doctor_reports_every_mode() {
     let report: Value = serde_json::from_str(&place.run("doctor --json").done().stdout).unwrap();
     assert_eq!(report["default_mode"], "wasm");
     assert_eq!(report["modes"]["wasm"]["available"], true);
+    let workers = report["modes"]["wasm"]["facts"]["in workers"].as_str().unwrap();
+    assert!(workers.starts_with("available"), "{workers}");
     assert!(report["modes"]["thread"]["facts"].is_object());
 }
 

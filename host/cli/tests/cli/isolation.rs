@@ -56,7 +56,7 @@ fn a_built_in_group_comes_out_as_expected() {
     let run = place.run("isolation --group death --mode wasm").done();
     assert!(run.stdout.contains("death"), "{}", run.stdout);
     let list = place.run("isolation --list").done().stdout;
-    for part in ["cpu\n", "across-jobs\n", "  os._exit\n", "thread   not contained: the host dies"] {
+    for part in ["cpu\n", "across-jobs\n", "  os._exit\n", "thread      not contained: the host dies"] {
         assert!(list.contains(part), "no {part:?}");
     }
     place.run("isolation --group deaht").refused(2, &["no group 'deaht'", "death", "replies"]);

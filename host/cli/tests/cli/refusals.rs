@@ -40,6 +40,8 @@ const ROWS: &[(&str, i32, &[&str])] = &[
     ("run f.py::add --input t.csv --on-error ignore", USAGE, &["ignore"]),
     ("run f.py::add --input t.csv --python /usr/bin/python3", USAGE, &["--mode process"]),
     ("run f.py::add --input t.csv --mode process --python p --requirements r", USAGE, &["cannot be used"]),
+    ("run f.py::add --input t.csv --in-worker --mode process", USAGE, &["--in-worker", "wasm mode"]),
+    ("run f.py::add --input t.csv --hardening off", USAGE, &["--mode process", "--in-worker"]),
     // Files.
     ("run g.py --input t.csv", USAGE, &["g.py: no such file"]),
     ("run ff.py --input t.csv", USAGE, &["there is 'f.py'"]),

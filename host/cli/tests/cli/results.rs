@@ -25,6 +25,19 @@ fn the_first_rows_are_a_table() {
 }
 
 #[test]
+fn sandboxes_in_workers_give_the_same_and_say_so() {
+    let place = place();
+    let inside = place.run("run f.py::add --input t.csv --output - --stats in.json").done();
+    let outside = place.run("run f.py::add --input t.csv --output - --in-worker --stats out.json").done();
+    assert_eq!(inside.stdout, outside.stdout);
+    assert!(outside.stderr.contains("add, wasm mode") && outside.stderr.contains(" in a worker"), "{}", outside.stderr);
+    for (name, expected) in [("in.json", false), ("out.json", true)] {
+        let stats: Value = serde_json::from_str(&place.read(name)).unwrap();
+        assert_eq!((&stats["mode"], &stats["in_worker"]), (&"wasm".into(), &expected.into()), "{name}");
+    }
+}
+
+#[test]
 fn the_result_has_its_own_name_or_stands_alone() {
     let place = place();
     place.run("run f.py::add --input t.csv --limit 1 --as sum --output out.csv").done();

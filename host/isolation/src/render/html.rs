@@ -105,16 +105,15 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cloister::ExecutionMode;
-
     use super::*;
+    use crate::place::Place;
 
     #[test]
     fn what_hostile_code_says_is_text() {
         let verdict = Verdict {
             group: "<g>".into(),
             name: "<script>".into(),
-            mode: ExecutionMode::Wasm,
+            mode: Place::Wasm,
             outcome: Outcome::Contained,
             seen: "user: <img src='x' onerror=\"alert(1)\">".into(),
             expected: String::new(),

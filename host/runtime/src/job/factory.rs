@@ -18,23 +18,50 @@ pub(crate) trait Factory: Send + Sync {
         0
     }
 
+    /// Whether its executors are sandboxes in worker processes.
+    fn in_worker(&self) -> bool {
+        false
+    }
+
     /// Called when the job's `cancelled` flag has been set, for modes whose running calls do not look at it themselves.
     fn cancel(&self) {}
 }
 
 /// The factory of the job's mode.
 pub(super) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Arc<dyn Factory>, Error> {
-    let factory = match options.mode {
+    let factory = match (options.mode, &options.worker) {
+        (ExecutionMode::Wasm, Some(_)) => in_workers(options, log, account),
+        (mode, Some(_)) => Err(Error::Refused {
+            mode,
+            reason: "has no sandboxes to put into worker processes: choose wasm mode, or leave that option out".into(),
+        }),
         #[cfg(feature = "process")]
-        ExecutionMode::Process => crate::process::factory(options, log, account),
+        (ExecutionMode::Process, None) => crate::process::factory(options, log, account),
         #[cfg(feature = "thread")]
-        ExecutionMode::Thread => crate::thread::factory(options, log, account),
+        (ExecutionMode::Thread, None) => crate::thread::factory(options, log, account),
         #[cfg(feature = "wasm")]
-        ExecutionMode::Wasm => crate::wasm::factory(options, log, account),
+        (ExecutionMode::Wasm, None) => crate::wasm::factory(options, log, account),
         #[allow(unreachable_patterns, reason = "which arms there are depends on the features")]
-        mode => Err(not_compiled_in(mode)),
+        (mode, None) => Err(not_compiled_in(mode)),
     };
     factory.map(Arc::from)
+}
+
+/// The factory of a job of wasm mode whose sandboxes run in worker processes.
+#[cfg(all(feature = "process", feature = "wasm"))]
+fn in_workers(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
+    crate::worker::factory(options, log, account)
+}
+
+#[cfg(not(all(feature = "process", feature = "wasm")))]
+fn in_workers(_: &JobOptions, _: &Arc<JobLog>, _: &Account) -> Result<Box<dyn Factory>, Error> {
+    Err(no_workers())
+}
+
+/// The error for sandboxes in worker processes when a cargo feature that they need is off.
+#[cfg(not(all(feature = "process", feature = "wasm")))]
+pub(crate) fn no_workers() -> Error {
+    not_compiled_in(if cfg!(feature = "wasm") { ExecutionMode::Process } else { ExecutionMode::Wasm })
 }
 
 /// The error for a mode whose cargo feature is off.

@@ -24,12 +24,16 @@ impl Job {
     /// executor of the fork starts from the copied state.
     ///
     /// # Errors
-    /// [`Error::Refused`] in the other modes, [`Error::Cancelled`] when the job is cancelled, [`Error::Missing`] when
+    /// [`Error::Refused`] in the other modes and of a job with [`JobOptions::worker`](crate::JobOptions::worker), [`Error::Cancelled`] when the job is cancelled, [`Error::Missing`] when
     /// the system has no memory for the copy.
     pub fn fork(&self) -> Result<Job, Error> {
         let parent = &self.inner;
         if parent.mode != ExecutionMode::Wasm {
             let reason = "cannot fork a job: its state cannot be copied; choose wasm mode".into();
+            return Err(Error::Refused { mode: parent.mode, reason });
+        }
+        if parent.factory.in_worker() {
+            let reason = "cannot fork a job whose sandboxes run in worker processes: leave that option out".into();
             return Err(Error::Refused { mode: parent.mode, reason });
         }
         let (origin, binds) = parent.with_slot(CallOptions::NONE, |slot, context| {

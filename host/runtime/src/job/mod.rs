@@ -19,9 +19,11 @@ use crate::pool::Pool;
 use crate::tenant::Tenant;
 use crate::{Error, ExecutionMode, Signature, protocol};
 
-pub use options::JobOptions;
+pub use options::{JobOptions, WorkerProgram};
 pub use stats::JobStats;
 
+#[cfg(not(all(feature = "process", feature = "wasm")))]
+pub(crate) use factory::no_workers;
 pub(crate) use factory::{Factory, not_compiled_in};
 pub(crate) use inner::JobInner;
 
@@ -167,7 +169,7 @@ impl Job {
 
     /// What the job has done so far.
     pub fn stats(&self) -> JobStats {
-        self.inner.counters.read(self.inner.mode, &self.inner.account)
+        self.inner.counters.read(self.inner.mode, self.inner.factory.in_worker(), &self.inner.account)
     }
 
     /// Stops the job: running calls end with [`Error::Cancelled`], later calls do not start.

@@ -4,6 +4,16 @@ use std::path::PathBuf;
 
 use crate::{Error, ExecutionMode, Hardening, Limit, Limits, Promise};
 
+/// The program that is started as the worker of a sandbox. It is the embedder's to choose, and is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerProgram {
+    /// This program again, which must have called [`worker::run_if_asked`](crate::worker::run_if_asked) when it started.
+    This,
+    /// The program at this path, which calls that function when it starts and was built with the same image.
+    At(PathBuf),
+}
+
 /// What a job is made of.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -32,7 +42,12 @@ pub struct JobOptions {
     /// The Python interpreter of process mode (`python.executable`). `None`: a managed virtual environment, made on
     /// first use.
     pub interpreter: Option<PathBuf>,
-    /// How much of process mode's confinement the job insists on. Default: all that the kernel has.
+    /// The program in which each sandbox of a wasm job runs, in a worker process of its own with process mode's
+    /// confinement, rather than in this process: a bug of the WebAssembly engine, or of what the host adds to it, is then
+    /// confined as well. Same image, types, limits and errors; a call costs the way to another process, a memory limit is
+    /// charged from a sandbox's start, and such a job cannot be forked. Default: none. Other modes refuse it.
+    pub worker: Option<WorkerProgram>,
+    /// How much of the confinement of worker processes the job insists on. Default: all that the kernel has.
     pub hardening: Hardening,
     /// Limits.
     pub limits: Limits,
@@ -57,6 +72,7 @@ impl JobOptions {
             files: Vec::new(),
             paths: Vec::new(),
             interpreter: None,
+            worker: None,
             hardening: Hardening::default(),
             limits: Limits::default(),
             parallelism: 1,
@@ -108,7 +124,13 @@ impl JobOptions {
         self
     }
 
-    /// Sets how much of process mode's confinement the job insists on.
+    /// Sets the program in which the sandboxes of a wasm job run.
+    pub fn worker(mut self, program: WorkerProgram) -> Self {
+        self.worker = Some(program);
+        self
+    }
+
+    /// Sets how much of the confinement of worker processes the job insists on.
     pub fn hardening(mut self, hardening: Hardening) -> Self {
         self.hardening = hardening;
         self

@@ -12,6 +12,8 @@ use crate::account::Account;
 pub struct JobStats {
     /// The mode that runs the job.
     pub mode: ExecutionMode,
+    /// Whether its sandboxes run in worker processes: see [`JobOptions::worker`](crate::JobOptions::worker).
+    pub in_worker: bool,
     /// Bundles evaluated, failed ones included.
     pub bundles: u64,
     /// Rows of the bundles that succeeded.
@@ -24,7 +26,7 @@ pub struct JobStats {
     pub peak_memory_bytes: u64,
     /// Memory that is charged to the job now, in bytes: see [`Limits::job_memory`](crate::Limits::job_memory).
     pub memory_bytes: u64,
-    /// CPU time of the job's calls. Process mode measures it always, wasm mode only for jobs and tenants with a limit
+    /// CPU time of the job's calls. Worker processes are measured always, wasm mode only for jobs and tenants with a limit
     /// on it (it would cost a short call a tenth of its time), thread mode never: zero then.
     pub cpu: Duration,
 }
@@ -40,9 +42,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn read(&self, mode: ExecutionMode, account: &Account) -> JobStats {
+    pub fn read(&self, mode: ExecutionMode, in_worker: bool, account: &Account) -> JobStats {
         JobStats {
             mode,
+            in_worker,
             bundles: self.bundles.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),

@@ -1,19 +1,21 @@
-//! The executor of process mode: one worker, one stream. Sends a request, blocks until the reply, the deadline, a
-//! cancellation or the worker's death; after anything but a reply the worker is killed and the executor is dead.
+//! The executor of a worker, whatever it runs: one worker, one stream. Sends a request, blocks until the reply, the
+//! deadline, a cancellation or the worker's death; after anything but a reply the worker is killed and the executor is
+//! dead. A sandbox worker can also say that it has lost its sandbox, and can then be used for another one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use cloister_proto::v1::{HostMessage, Limits, host_message};
+use cloister_proto::v1::{Hello, HostMessage, Limits, host_message};
 use cloister_proto::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use prost::bytes::Bytes;
 
 use super::confine::{self, Bounds};
-use super::interpreter::Interpreter;
+use super::inside::{Ended, Inside};
 use super::link::{Closed, Event, Link};
 use super::memory::{self, PeakMemory};
+use super::program::Program;
 use super::server::{Server, Ticket};
 use super::worker::{Spec, Worker};
 use crate::cpu::CpuClock;
@@ -21,7 +23,8 @@ use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Hardening, Limit};
 
-/// How long a worker may take from its start to its hello. It imports gRPC meanwhile, from a disk that may be cold.
+/// How long a worker may take from its start to its hello. It imports gRPC meanwhile, or maps the image, from a disk that
+/// may be cold.
 const STARTUP: Duration = Duration::from_secs(60);
 
 /// How often a waiting call looks whether it was cancelled.
@@ -41,12 +44,9 @@ const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 /// What every worker of a job is started with.
 pub struct Start {
     pub server: Arc<Server>,
-    pub interpreter: Interpreter,
-    /// The directory that holds the Python package.
-    pub guest: String,
-    /// Directories of the job's that its code reads.
-    pub paths: Vec<PathBuf>,
+    pub program: Program,
     pub hardening: Hardening,
+    /// Bytes of data that a worker without a sandbox may have.
     pub memory: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
@@ -67,6 +67,8 @@ pub struct ProcessExecutor {
     peak: PeakMemory,
     /// The worker's CPU clock, and what of it the job's account has.
     cpu: Option<(CpuClock, Duration)>,
+    mode: ExecutionMode,
+    sandbox: Option<Inside>,
 }
 
 impl ProcessExecutor {
@@ -79,33 +81,32 @@ impl ProcessExecutor {
         let ticket = start.server.expect(link.clone(), start.reply)?;
         let socket = path_text(start.server.socket())?;
         let directory = start.server.working_directory()?;
-        let own = [directory.path(), Path::new(&start.guest)];
+        let program = &start.program;
+        let terms = program.sandbox.as_ref();
         let confinement = confine::steps(Bounds {
             hardening: start.hardening,
-            interpreter: &start.interpreter,
-            read: own.into_iter().chain(start.paths.iter().map(|path| path.as_path())).collect(),
-            memory_limited: start.memory.is_some(),
+            program,
+            directory: directory.path(),
+            memory_limited: start.memory.is_some() || terms.is_some(),
             socket: start.server.socket(),
             link: &link,
         })?;
+        let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
+        let mut environment = vec![(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token())];
+        environment.extend(program.environment.iter().map(|(name, value)| (*name, value.as_str())));
         let spec = Spec {
-            interpreter: &start.interpreter.executable,
-            // -I: nothing of the host's Python settings, user packages or working directory. -B: writes no caches.
-            arguments: &[
-                "-I",
-                "-B",
-                "-X",
-                "utf8",
-                "-c",
-                "import sys; sys.path.insert(0, sys.argv.pop(1)); from cloister.worker import main; main()",
-                &start.guest,
-            ],
-            environment: &[(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token()), ("LANG", "C.UTF-8")],
+            program: &program.executable,
+            name: program.name,
+            mend: &program.mend_missing,
+            arguments: &arguments,
+            environment: &environment,
             directory,
             confinement,
         };
+        // What a sandbox prints comes as messages; what its worker writes itself is not for the tenant.
+        let log = if terms.is_some() { Arc::new(JobLog::new(0)) } else { start.log.clone() };
         let observer = link.clone();
-        let worker = Worker::start(spec, &start.log, move || observer.exited())?;
+        let worker = Worker::start(spec, &log, move || observer.exited())?;
         link.attach(worker.killer());
         let peak = PeakMemory::new(worker.pid);
         let cpu = CpuClock::of_process(worker.pid).map(|clock| (clock, Duration::ZERO));
@@ -120,14 +121,32 @@ impl ProcessExecutor {
             confined: start.hardening != Hardening::Off,
             peak,
             cpu,
+            mode: program.mode(),
+            sandbox: terms.map(Inside::new),
         };
-        executor.welcome(context).map_err(|failure| executor.not_started(failure, &start.interpreter))?;
-        if let Some(memory) = start.memory {
+        executor.welcome(context).map_err(|failure| executor.not_started(failure, program))?;
+        if let Some(memory) = executor.sandbox.as_ref().map(Inside::data).or(start.memory) {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
             let memory = memory.saturating_add(memory::data(executor.worker.pid));
-            executor.send(0, host_message::Body::Limits(Limits { memory }));
+            let (sandbox, log) = terms.map_or((0, 0), |terms| (terms.memory, terms.log));
+            executor.send(0, 0, host_message::Body::Limits(Limits { memory, sandbox, log }));
         }
         Ok(executor)
+    }
+
+    /// Whether it is dead only because its sandbox is gone.
+    #[cfg(feature = "wasm")]
+    pub fn can_begin_again(&self) -> bool {
+        self.link.is_open() && self.sandbox.as_ref().is_some_and(Inside::is_gone)
+    }
+
+    /// Makes it a new executor, with a sandbox in which nothing is loaded. Only for one that [`Self::can_begin_again`].
+    #[cfg(feature = "wasm")]
+    pub fn begin_again(&mut self) {
+        if let Some(sandbox) = &mut self.sandbox {
+            sandbox.begin_again();
+            self.alive = true;
+        }
     }
 
     /// Waits for the hello. The deadline of a call does not hold here: starting is not the user's code.
@@ -136,7 +155,13 @@ impl ProcessExecutor {
         let context = CallContext { deadline: Some(patience), ..*context };
         match self.next_event(&context)? {
             Event::Hello(hello) => {
-                tracing::debug!(pid = self.worker.pid, python = hello.python, "worker ready");
+                if let Some(sandbox) = &self.sandbox
+                    && !sandbox.has_image(&hello.harness)
+                {
+                    return Err(Failure::Closed(Closed::Broken("its program was built with another image".into())));
+                }
+                let Hello { python, .. } = hello;
+                tracing::debug!(pid = self.worker.pid, python, "worker ready");
                 if let Some((clock, counted)) = &mut self.cpu {
                     *counted = clock.read().unwrap_or_default();
                 }
@@ -146,8 +171,7 @@ impl ProcessExecutor {
         }
     }
 
-    fn not_started(&self, failure: Failure, interpreter: &Interpreter) -> Error {
-        let python = interpreter.executable.display();
+    fn not_started(&self, failure: Failure, program: &Program) -> Error {
         let how = match failure {
             Failure::Interrupted(Error::Limit(Limit::Deadline { .. })) => {
                 format!("it did not say hello within {} s", STARTUP.as_secs())
@@ -162,15 +186,13 @@ impl ProcessExecutor {
             },
         };
         self.worker.kill();
-        Error::missing(
-            format!("the Python worker did not start: {how}{}", self.last_words()),
-            format!("see what this says: {python} -I -c 'import grpc'"),
-        )
+        let name = if program.sandbox.is_some() { program.name } else { "Python worker" };
+        Error::missing(format!("the {name} did not start: {how}{}", self.last_words()), program.mend_silent.as_str())
     }
 
-    fn send(&self, id: u64, body: host_message::Body) {
+    fn send(&self, id: u64, patience: u64, body: host_message::Body) {
         // A stream that has ended is an event of its own.
-        let _ = self.ticket.sender.send(HostMessage { id, body: Some(body) });
+        let _ = self.ticket.sender.send(HostMessage { id, body: Some(body), patience });
     }
 
     /// Tells the job's account what CPU time the worker has used since the last time. Starting it is not counted.
@@ -231,11 +253,11 @@ impl ProcessExecutor {
             }
             Failure::Crowded => {
                 self.worker.kill();
-                return died(format!("the worker was killed because it had more than {MOST_THREADS} threads"));
+                return self.died(format!("the worker was killed because it had more than {MOST_THREADS} threads"));
             }
             Failure::Closed(Closed::Broken(how)) => {
                 self.worker.kill();
-                return died(format!("the worker was killed because it broke the protocol ({how})"));
+                return self.died(format!("the worker was killed because it broke the protocol ({how})"));
             }
             Failure::Closed(Closed::Ended) => match self.worker.end_within(PARTING) {
                 Some(end) => end.to_string(),
@@ -245,7 +267,16 @@ impl ProcessExecutor {
                 }
             },
         };
-        died(format!("{reason}{}", without_places(self.last_words())))
+        if self.sandbox.is_some() {
+            // No code of the tenant's writes there.
+            tracing::warn!("a sandbox worker has died: {reason}{}", self.last_words());
+            return self.died(format!("its worker has died: {reason}"));
+        }
+        self.died(format!("{reason}{}", without_places(self.last_words())))
+    }
+
+    fn died(&self, reason: String) -> Error {
+        Error::ExecutorDied { mode: self.mode, reason }
     }
 
     /// What the worker last wrote to stderr, as the end of a sentence.
@@ -276,10 +307,6 @@ enum Failure {
     Crowded,
 }
 
-fn died(reason: String) -> Error {
-    Error::ExecutorDied { mode: ExecutionMode::Process, reason }
-}
-
 fn path_text(path: &Path) -> Result<&str, Error> {
     path.to_str().ok_or_else(|| {
         Error::missing("the directory for temporary files has a name that is not UTF-8", "set TMPDIR to another one")
@@ -294,22 +321,45 @@ impl Executor for ProcessExecutor {
         if request.len() > MOST_REQUEST {
             return Err(Error::Call("the bundle exceeds 4 GiB: use smaller bundles".into()));
         }
+        let (mut waiting, mut patience) = (*context, 0);
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.admit(request)?;
+            (waiting.deadline, patience) = Inside::patience(context);
+        }
         self.last += 1;
         // Dead until proven otherwise, also when something below panics.
         self.alive = false;
         self.link.allow_reply(self.last);
-        self.send(self.last, host_message::Body::Request(Bytes::copy_from_slice(request)));
-        let event = self.next_event(context);
+        self.send(self.last, patience, host_message::Body::Request(Bytes::copy_from_slice(request)));
+        let event = self.next_event(&waiting);
         self.count_cpu(context);
         match event {
-            Ok(Event::Reply(reply)) => {
+            Ok(Event::Reply(reply, state)) => {
                 // What the call printed was written before its reply.
                 self.worker.output.drain();
                 self.peak.note();
-                self.alive = true;
+                self.alive = self.sandbox.as_mut().is_none_or(|sandbox| sandbox.lives_after(&state));
                 read(&reply)
             }
+            Ok(Event::Failed(failure, state)) => {
+                let ended = match &mut self.sandbox {
+                    Some(sandbox) => sandbox.ended(&failure, &state, context),
+                    None => Err("it answered out of turn"),
+                };
+                match ended {
+                    Ok(Ended { error, orderly: true }) => Err(error),
+                    Ok(Ended { error, orderly: false }) => {
+                        self.worker.kill();
+                        Err(error)
+                    }
+                    Err(how) => Err(self.death(Failure::Closed(Closed::Broken(how.into())))),
+                }
+            }
             Ok(_) => Err(self.death(Failure::Closed(Closed::Broken("it answered out of turn".into())))),
+            // The deadline of the call, not that of the answer.
+            Err(Failure::Interrupted(error)) => {
+                Err(self.death(Failure::Interrupted(context.interruption().unwrap_or(error))))
+            }
             Err(failure) => Err(self.death(failure)),
         }
     }
@@ -319,6 +369,10 @@ impl Executor for ProcessExecutor {
     }
 
     fn peak_memory(&self) -> u64 {
-        self.peak.value()
+        self.sandbox.as_ref().map_or_else(|| self.peak.value(), Inside::peak)
+    }
+
+    fn denied_memory(&self) -> Option<Limit> {
+        self.sandbox.as_ref().and_then(Inside::denied)
     }
 }

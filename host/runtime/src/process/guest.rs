@@ -1,5 +1,6 @@
 //! The Python package on disk: the embedded sources, written once into the private cache under the name of their
-//! content, and compiled once for each version of Python, because workers write no caches.
+//! content, and compiled once for each version of Python, because workers write no caches; and how a worker is started
+//! with it.
 
 use std::fs;
 use std::io;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment;
 use super::interpreter::{Interpreter, isolated};
+use super::program::Program;
 use crate::{Error, cache};
 
 /// The directory above the package, complete and compiled for `interpreter`.
@@ -26,6 +28,35 @@ pub fn directory(interpreter: &Interpreter) -> Result<PathBuf, Error> {
     }
     compile(interpreter, &place);
     Ok(place)
+}
+
+/// A worker of `interpreter` with the package, whose code can read `paths` as well.
+///
+/// # Errors
+/// [`Error::Missing`] when the cache cannot be used.
+pub fn program(interpreter: &Interpreter, paths: &[PathBuf]) -> Result<Program, Error> {
+    let place = directory(interpreter)?;
+    let Some(argument) = place.to_str() else {
+        return Err(Error::missing(
+            "the cache directory has a name that is not UTF-8",
+            format!("set {} to another place", cache::CACHE_VARIABLE),
+        ));
+    };
+    const MAIN: &str = "import sys; sys.path.insert(0, sys.argv.pop(1)); from cloister.worker import main; main()";
+    // -I: nothing of the host's Python settings, user packages or working directory. -B: writes no caches.
+    let arguments = ["-I", "-B", "-X", "utf8", "-c", MAIN, argument];
+    Ok(Program {
+        name: "interpreter",
+        executable: interpreter.executable.clone(),
+        arguments: arguments.map(str::to_owned).to_vec(),
+        environment: vec![("LANG", "C.UTF-8".into())],
+        reads: std::iter::once(&place).chain(paths).chain(&interpreter.reads).cloned().collect(),
+        reads_system: true,
+        runs: interpreter.runs.clone(),
+        mend_missing: "give the path of a Python interpreter (CPython 3.9 or later)".into(),
+        mend_silent: format!("see what this says: {} -I -c 'import grpc'", interpreter.executable.display()),
+        sandbox: None,
+    })
 }
 
 /// Writes all files elsewhere and renames: what has the name is complete.

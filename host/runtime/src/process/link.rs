@@ -7,9 +7,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 
 use cloister_proto::v1::worker_message::Body;
-use cloister_proto::v1::{Hello, WorkerMessage};
+use cloister_proto::v1::{Failure, Hello, Sandbox, WorkerMessage};
 use prost::bytes::Bytes;
 
+use super::failure;
 use super::worker::Killer;
 use crate::log::{JobLog, LogStream};
 
@@ -18,8 +19,10 @@ use crate::log::{JobLog, LogStream};
 pub enum Event {
     /// The worker is ready. Comes once, before any reply.
     Hello(Hello),
-    /// The awaited reply.
-    Reply(Bytes),
+    /// The awaited reply, and what a sandbox worker says of its sandbox.
+    Reply(Bytes, Sandbox),
+    /// Instead of the awaited reply.
+    Failed(Failure, Sandbox),
     /// Nothing more comes from the stream.
     Closed(Closed),
     /// The process has ended. What it wrote before may still come.
@@ -96,17 +99,23 @@ impl Link {
                 Ok(())
             }
             _ if !greeted => broken("its first message was no hello"),
-            Some(Body::Reply(reply)) => {
+            Some(body @ (Body::Reply(_) | Body::Failure(_))) => {
                 let id = message.id;
                 if id == 0 || self.awaited.compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                     return broken("it replied to a request that was not made");
                 }
-                self.tell(Event::Reply(reply));
+                let sandbox = message.sandbox.unwrap_or_default();
+                match body {
+                    Body::Reply(reply) => self.tell(Event::Reply(reply, sandbox)),
+                    Body::Failure(failure) => self.tell(Event::Failed(failure, sandbox)),
+                    _ => {}
+                }
                 Ok(())
             }
             Some(Body::Log(log)) => {
                 let stream = if log.stream == 2 { LogStream::Stderr } else { LogStream::Stdout };
                 self.log.write(stream, &log.data);
+                self.log.count_dropped(log.dropped);
                 Ok(())
             }
             None => broken("it sent a message without a body"),
@@ -156,9 +165,12 @@ pub fn fuzz(mut input: &[u8]) {
         }
         match events.try_recv() {
             Ok(Event::Hello(_)) => assert!(!greeted, "a second hello"),
-            Ok(Event::Reply(_)) => {
+            Ok(event @ (Event::Reply(..) | Event::Failed(..))) => {
                 assert!(greeted && awaited && id == asked, "a reply that nobody asked for");
                 awaited = false;
+                if let Event::Failed(failure, sandbox) = event {
+                    failure::fuzz(&failure, &sandbox);
+                }
             }
             Ok(other) => panic!("{other:?}"),
             Err(_) => assert!(greeted, "a message before the hello"),
@@ -179,7 +191,7 @@ mod tests {
     }
 
     fn message(id: u64, body: Body) -> WorkerMessage {
-        WorkerMessage { id, body: Some(body) }
+        WorkerMessage { id, body: Some(body), sandbox: None }
     }
 
     fn reply(id: u64) -> WorkerMessage {
@@ -217,8 +229,14 @@ mod tests {
         link.allow_reply(7);
         assert!(refusal(&link, reply(6)).contains("not made"));
         link.accept(reply(7)).unwrap();
-        assert!(matches!(events.try_recv(), Ok(Event::Reply(_))));
+        assert!(matches!(events.try_recv(), Ok(Event::Reply(..))));
         assert!(refusal(&link, reply(7)).contains("not made"));
+        let failure = |id| message(id, Body::Failure(Failure::default()));
+        assert!(refusal(&link, failure(7)).contains("not made"));
+        link.allow_reply(8);
+        link.accept(failure(8)).unwrap();
+        assert!(matches!(events.try_recv(), Ok(Event::Failed(..))));
+        assert!(refusal(&link, reply(8)).contains("not made"));
     }
 
     #[test]
@@ -226,8 +244,10 @@ mod tests {
         let (link, _events, log) = link();
         link.accept(hello()).unwrap();
         let data = Bytes::from_static(b"text");
-        link.accept(message(0, Body::Log(Log { stream: 2, data }))).unwrap();
+        link.accept(message(0, Body::Log(Log { stream: 2, data, dropped: u64::MAX }))).unwrap();
         assert_eq!(log.take(), [(LogStream::Stderr, "text".to_owned())]);
-        assert!(refusal(&link, WorkerMessage { id: 0, body: None }).contains("without a body"));
+        link.accept(message(0, Body::Log(Log { dropped: 1, ..Log::default() }))).unwrap();
+        assert_eq!(log.dropped_bytes(), u64::MAX);
+        assert!(refusal(&link, WorkerMessage::default()).contains("without a body"));
     }
 }

@@ -1,10 +1,13 @@
-//! Process mode: one Python worker process for each executor, reached over gRPC on a Unix socket.
+//! Process mode: one Python worker process for each executor, reached over gRPC on a Unix socket. The same workers, with
+//! the same confinement, can run another program: `crate::worker` puts the sandboxes of wasm mode into them.
 //!
 //! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
-//! (one worker's stream as its executor sees it), `worker` (one operating system process), `output` (its standard
-//! streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a worker as the trait that
-//! the modes share), `sys` (system calls).
+//! (one worker's stream as its executor sees it), `program` (what a worker runs), `worker` (one operating system process),
+//! `output` (its standard streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a
+//! worker as the trait that the modes share), `inside` (what is known of the sandbox in a worker), `failure` (what a
+//! sandbox worker says instead of a reply), `sandboxes` (the executors of a job whose sandboxes run in workers), `sys`
+//! (system calls).
 //!
 //! A worker never outlives its host, its environment is empty, and no message of it is trusted. The kernel keeps the
 //! machine away from the user's code, as far as it can: see [`hardening`].
@@ -12,12 +15,17 @@
 mod confine;
 mod environment;
 mod executor;
+mod failure;
 mod guest;
+mod inside;
 mod interpreter;
 mod link;
 mod memory;
 mod output;
 mod place;
+mod program;
+#[cfg(feature = "wasm")]
+mod sandboxes;
 mod server;
 mod sys;
 mod worker;
@@ -36,6 +44,8 @@ use interpreter::Interpreter;
 use server::Server;
 
 pub use environment::install_requirements;
+#[cfg(feature = "wasm")]
+pub(crate) use program::{Program, SandboxTerms};
 
 /// Makes the managed environment ready (`venv`, and grpcio by `pip`: some seconds, once), so that the first job does
 /// not have to. `progress` hears what takes long. Jobs that name an interpreter do not need it.
@@ -104,7 +114,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             format!("keeps {} with its hardening only: do not turn it off, or choose wasm mode", Promise::NoHostAccess),
         ));
     }
-    confine::check(options.hardening)?;
+    confine::check(options.hardening, ExecutionMode::Process)?;
     let interpreter = match &options.interpreter {
         Some(path) => Interpreter::probe(path)?,
         None => environment::managed(&|message| tracing::info!("{message}"))?,
@@ -112,23 +122,40 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
     if interpreter.grpcio.is_none() {
         return Err(interpreter.no_grpcio());
     }
-    let guest = guest::directory(&interpreter)?;
-    let guest = guest.into_os_string().into_string().map_err(|_| {
-        Error::missing(
-            "the cache directory has a name that is not UTF-8",
-            format!("set {} to another place", crate::cache::CACHE_VARIABLE),
-        )
-    })?;
     Ok(Box::new(ProcessFactory(Start {
         server: Server::shared()?,
-        interpreter,
-        guest,
-        paths: options.paths.clone(),
+        program: guest::program(&interpreter, &options.paths)?,
         hardening: options.hardening,
         memory: options.limits.memory,
         reply: options.limits.result,
         log: log.clone(),
     })))
+}
+
+/// A job's sandboxes in workers that run `program`, which is a sandbox worker.
+#[cfg(feature = "wasm")]
+pub(crate) fn sandboxes(program: Program, options: &JobOptions, log: &Arc<JobLog>) -> Result<Box<dyn Factory>, Error> {
+    confine::check(options.hardening, program.mode())?;
+    Ok(Box::new(sandboxes::SandboxFactory::new(Start {
+        server: Server::shared()?,
+        program,
+        hardening: options.hardening,
+        memory: None,
+        reply: options.limits.result,
+        log: log.clone(),
+    })))
+}
+
+/// Starts a worker that runs `program`, which is a sandbox worker, and ends it.
+///
+/// # Errors
+/// As a job's start.
+#[cfg(feature = "wasm")]
+pub(crate) fn try_sandbox(program: Program) -> Result<(), Error> {
+    let options = JobOptions::new(ExecutionMode::Wasm);
+    let account = Account::of_tenant("none", &crate::TenantLimits::default());
+    let context = CallContext { deadline: None, cancelled: &Arc::default(), token: None, account: &account };
+    sandboxes(program, &options, &Arc::new(JobLog::new(0)))?.start(&context).map(drop)
 }
 
 struct ProcessFactory(Start);

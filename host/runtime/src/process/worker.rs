@@ -1,4 +1,4 @@
-//! One worker process: started in a session of its own with an empty environment, watched by a thread of its own,
+//! One worker process, whatever it runs: started in a session of its own with an empty environment, watched by a thread of its own,
 //! killed with its whole process group, and always reaped. Knows nothing of the protocol.
 
 use std::fmt;
@@ -26,8 +26,11 @@ const BURIAL: Duration = Duration::from_secs(10);
 
 /// How to start a worker.
 pub struct Spec<'a> {
-    /// The interpreter.
-    pub interpreter: &'a Path,
+    /// The program, and what messages call it.
+    pub program: &'a Path,
+    pub name: &'a str,
+    /// What to do when it cannot be started.
+    pub mend: &'a str,
     /// Its arguments.
     pub arguments: &'a [&'a str],
     /// All of its environment.
@@ -108,9 +111,9 @@ impl Worker {
     /// after.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the interpreter cannot be started.
+    /// [`Error::Missing`] when the program cannot be started.
     pub fn start(spec: Spec<'_>, log: &Arc<JobLog>, on_end: impl FnOnce() + Send + 'static) -> Result<Worker, Error> {
-        let mut command = Command::new(spec.interpreter);
+        let mut command = Command::new(spec.program);
         command.args(spec.arguments).env_clear().envs(spec.environment.iter().copied());
         command.current_dir(spec.directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -126,8 +129,8 @@ impl Worker {
         let started = started.recv().map_err(|_| Error::internal("a worker's thread failed"))?;
         let Started { life, stdout, stderr } = started.map_err(|error| {
             Error::missing(
-                format!("the interpreter {} cannot be started: {error}", spec.interpreter.display()),
-                "give the path of a Python interpreter (CPython 3.9 or later)",
+                format!("the {} {} cannot be started: {error}", spec.name, spec.program.display()),
+                spec.mend,
             )
         })?;
         let killer = Killer(life.clone());
@@ -211,7 +214,9 @@ mod tests {
     fn start(script: &str, on_end: impl FnOnce() + Send + 'static) -> (Worker, Arc<JobLog>) {
         let log = Arc::new(JobLog::new(1 << 10));
         let spec = Spec {
-            interpreter: Path::new("/bin/sh"),
+            program: Path::new("/bin/sh"),
+            name: "shell",
+            mend: "",
             arguments: &["-c", script],
             environment: &[("ONLY", "this")],
             directory: tempfile::tempdir().unwrap(),
@@ -278,9 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interpreter_that_is_not_there_is_named() {
+    fn a_program_that_is_not_there_is_named() {
         let spec = Spec {
-            interpreter: Path::new("/no/such/python"),
+            program: Path::new("/no/such/python"),
+            name: "interpreter",
+            mend: "give another one",
             arguments: &[],
             environment: &[],
             directory: tempfile::tempdir().unwrap(),
@@ -288,6 +295,7 @@ mod tests {
         };
         let log = Arc::new(JobLog::new(0));
         let error = Worker::start(spec, &log, || {}).unwrap_err();
-        assert!(error.to_string().contains("/no/such/python"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("the interpreter /no/such/python") && text.ends_with("give another one"), "{text}");
     }
 }

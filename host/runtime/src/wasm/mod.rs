@@ -78,15 +78,42 @@ pub(crate) fn report() -> ModeReport {
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
-    let refuse = |reason: &str| Err(Error::refused(ExecutionMode::Wasm, reason));
+    let memory = memory_of(options)?;
+    if account.limits_cpu() && CpuClock::of_this_thread().is_none() {
+        return refuse("cannot measure CPU time on this system: leave the CPU limit out");
+    }
+    let engine = match &options.image {
+        Some(other) => other.engine(),
+        None => Engine::shared(&|message| tracing::info!("{message}"))?,
+    };
+    is_enough(memory, &engine)?;
+    let columns = (!FRAMES_ONLY.get()).then_some(options.limits.result);
+    Ok(Box::new(WasmFactory { engine, memory, log: log.clone(), columns }))
+}
+
+/// Checks what a job in a sandbox cannot have, wherever the sandbox runs, and compiles the image if this machine has not
+/// done so yet. Gives the memory of each sandbox, in bytes.
+#[cfg(feature = "process")]
+pub(crate) fn check(options: &JobOptions) -> Result<u64, Error> {
+    let memory = memory_of(options)?;
+    if options.image.is_some() {
+        return refuse("has the image of its build in worker processes: leave the other image out");
+    }
+    let engine = Engine::shared(&|message| tracing::info!("{message}"))?;
+    is_enough(memory, &engine)?;
+    Ok(memory)
+}
+
+fn refuse<R>(reason: &str) -> Result<R, Error> {
+    Err(Error::refused(ExecutionMode::Wasm, reason))
+}
+
+fn memory_of(options: &JobOptions) -> Result<u64, Error> {
     if options.interpreter.is_some() {
         return refuse("runs the interpreter that it contains: choose process mode for another interpreter");
     }
     if !options.paths.is_empty() {
         return refuse("cannot read directories of the host: give modules as files, or choose process mode");
-    }
-    if account.limits_cpu() && CpuClock::of_this_thread().is_none() {
-        return refuse("cannot measure CPU time on this system: leave the CPU limit out");
     }
     let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
     if memory > MAX_MEMORY {
@@ -95,18 +122,25 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             MAX_MEMORY >> 20
         ));
     }
-    let engine = match &options.image {
-        Some(other) => other.engine(),
-        None => Engine::shared(&|message| tracing::info!("{message}"))?,
-    };
+    Ok(memory)
+}
+
+fn is_enough(memory: u64, engine: &Engine) -> Result<(), Error> {
     if memory < engine.least_memory() {
         return refuse(&format!(
             "needs {} MiB for the interpreter alone: raise the memory limit",
             engine.least_memory().div_ceil(1 << 20)
         ));
     }
-    let columns = (!FRAMES_ONLY.get()).then_some(options.limits.result);
-    Ok(Box::new(WasmFactory { engine, memory, log: log.clone(), columns }))
+    Ok(())
+}
+
+/// A sandbox with nothing loaded, to be called with frames only: for a worker process, which has no job.
+#[cfg(feature = "process")]
+pub(crate) fn sandbox(memory: u64, log: &Arc<JobLog>, context: &CallContext<'_>) -> Result<Box<dyn Executor>, Error> {
+    let engine = Engine::shared(&|_| {})?;
+    let (cancelled, account) = (context.cancelled.clone(), context.account.clone());
+    Ok(Box::new(sandbox::Sandbox::new(&engine, memory, log.clone(), cancelled, account, None)?))
 }
 
 struct WasmFactory {

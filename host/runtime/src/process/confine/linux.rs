@@ -35,7 +35,7 @@ pub fn available() -> [bool; LAYERS.len()] {
 }
 
 fn try_all() -> std::io::Result<[bool; LAYERS.len()]> {
-    let nothing = files::Needs { read: Vec::new(), run: &[], dial: None };
+    let nothing = files::Needs { read: Vec::new(), system: false, run: &[], dial: None };
     let (ruleset, allowed) = (files::ruleset(&nothing).ok().flatten(), calls::allowed(true));
     let (has_files, has_calls) = (ruleset.is_some(), allowed.is_some());
     let steps = vec![
@@ -75,10 +75,11 @@ pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
         steps.push(Step::Privileges);
     }
     if files {
-        let own = bounds.interpreter.reads.iter().map(|path| path.as_path());
+        let own = bounds.program.reads.iter().map(|path| path.as_path());
         let needs = files::Needs {
-            read: bounds.read.iter().copied().chain(own).collect(),
-            run: &bounds.interpreter.runs,
+            read: std::iter::once(bounds.directory).chain(own).collect(),
+            system: bounds.program.reads_system,
+            run: &bounds.program.runs,
             dial: (!gate).then_some(bounds.socket),
         };
         let ruleset = files::ruleset(&needs).map_err(|error| fail(&error))?;

@@ -17,8 +17,8 @@ mod kernel;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::interpreter::Interpreter;
 use super::link::Link;
+use super::program::Program;
 use crate::hardening::{Hardening, Layer};
 use crate::{Error, ExecutionMode};
 
@@ -71,7 +71,7 @@ pub fn layers() -> Vec<Layer> {
 ///
 /// # Errors
 /// [`Error::Missing`] with the layers that are not there.
-pub fn check(hardening: Hardening) -> Result<(), Error> {
+pub fn check(hardening: Hardening, mode: ExecutionMode) -> Result<(), Error> {
     if hardening != Hardening::Required {
         return Ok(());
     }
@@ -81,8 +81,8 @@ pub fn check(hardening: Hardening) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::missing(
-        format!("{} mode cannot be hardened in full on this machine: {}", ExecutionMode::Process, missing.join("; ")),
-        "run it on a kernel that has them, use wasm mode, or ask for the hardening that is available",
+        format!("the workers of {mode} mode cannot be hardened in full on this machine: {}", missing.join("; ")),
+        "run it on a kernel that has them, use wasm mode without workers, or ask for the hardening that is available",
     ))
 }
 
@@ -91,9 +91,9 @@ pub struct Bounds<'a> {
     /// How much is insisted on.
     pub hardening: Hardening,
     /// Whose files are readable and which is run.
-    pub interpreter: &'a Interpreter,
-    /// More files and directories to read.
-    pub read: Vec<&'a Path>,
+    pub program: &'a Program,
+    /// Where it works.
+    pub directory: &'a Path,
     /// Whether the job's memory is limited.
     pub memory_limited: bool,
     /// The host's socket, and the link on which the worker will say hello.
