@@ -426,6 +426,7 @@ fn name(error: &Error) -> String {
             Limit::Cpu { .. } => "cpu".into(),
             Limit::ResultSize { .. } => "result".into(),
             Limit::SourceSize { .. } => "source".into(),
+            Limit::CheckpointSize { .. } => "checkpoint".into(),
             Limit::Stack { .. } => "stack".into(),
             Limit::Executors { .. } => "executors".into(),
             other => other.to_string(),

@@ -25,7 +25,8 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::Refused`] in the other modes, [`Error::Cancelled`] when the job is cancelled, [`Error::Missing`] when
-    /// the system has no memory for the copy.
+    /// the system has no memory for the copy, [`Limit::CheckpointSize`](crate::Limit::CheckpointSize) when the copy is
+    /// larger than the job's limit.
     pub fn fork(&self) -> Result<Job, Error> {
         let parent = &self.inner;
         if parent.mode != ExecutionMode::Wasm {
@@ -36,7 +37,7 @@ impl Job {
             let origin = match &slot.copied {
                 Some(origin) => origin.clone(),
                 None => {
-                    let origin = Origin::of(slot, context, true)?;
+                    let origin = Origin::of(slot, context, parent.limits.checkpoint, true)?;
                     slot.copied.insert(Arc::new(origin)).clone()
                 }
             };
@@ -53,7 +54,7 @@ impl Job {
             factory: parent.factory.clone(),
             pool: Pool::new(parent.pool.capacity()),
             setup: Vec::new(),
-            copies: Copies::from(origin),
+            copies: Copies::from(origin, parent.limits.checkpoint),
             binds: binds.into(),
             log: Arc::new(JobLog::new(parent.limits.log)),
             cancelled: Arc::default(),

@@ -15,8 +15,9 @@ use super::interpreter::Interpreter;
 use super::link::{Closed, Event, Link};
 use super::memory::{self, PeakMemory};
 use super::server::{Server, Ticket};
-use super::worker::{Spec, Worker};
+use super::worker::{End, Spec, Worker};
 use crate::cpu::CpuClock;
+use crate::error::Scope;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Hardening, Limit};
@@ -35,6 +36,14 @@ const PARTING: Duration = Duration::from_millis(500);
 /// are counted while a call waits.
 const MOST_THREADS: u64 = 1_000;
 
+/// Processes and threads of a confined worker's control group: above what is counted, so that it is the count that ends a
+/// worker, and tells why.
+const MOST_TASKS: u64 = MOST_THREADS + 24;
+
+/// Memory of a control group above its worker's limit on data: stacks, code, the page cache, what the kernel holds for it.
+/// So Python gets its `MemoryError` first.
+const GROUP_ROOM: u64 = 64 << 20;
+
 /// The most bytes of a request: gRPC counts a message's length in 32 bits.
 const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 
@@ -48,6 +57,7 @@ pub struct Start {
     pub paths: Vec<PathBuf>,
     pub hardening: Hardening,
     pub memory: Option<u64>,
+    pub stack: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
 }
@@ -63,6 +73,7 @@ pub struct ProcessExecutor {
     last: u64,
     alive: bool,
     reply_limit: usize,
+    memory_limit: u64,
     confined: bool,
     peak: PeakMemory,
     /// The worker's CPU clock, and what of it the job's account has.
@@ -80,11 +91,16 @@ impl ProcessExecutor {
         let socket = path_text(start.server.socket())?;
         let directory = start.server.working_directory()?;
         let own = [directory.path(), Path::new(&start.guest)];
+        let tasks = (start.hardening != Hardening::Off).then_some(MOST_TASKS);
+        let group = start.server.groups.as_ref().map(|groups| groups.worker(tasks)).transpose();
+        let group = group.map_err(|error| Error::internal(format!("no control group for a worker: {error}")))?;
         let confinement = confine::steps(Bounds {
             hardening: start.hardening,
             interpreter: &start.interpreter,
             read: own.into_iter().chain(start.paths.iter().map(|path| path.as_path())).collect(),
             memory_limited: start.memory.is_some(),
+            stack: start.stack,
+            group: group.as_ref(),
             socket: start.server.socket(),
             link: &link,
         })?;
@@ -103,6 +119,7 @@ impl ProcessExecutor {
             environment: &[(SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, ticket.token()), ("LANG", "C.UTF-8")],
             directory,
             confinement,
+            group,
         };
         let observer = link.clone();
         let worker = Worker::start(spec, &start.log, move || observer.exited())?;
@@ -117,6 +134,7 @@ impl ProcessExecutor {
             last: 0,
             alive: true,
             reply_limit: start.reply,
+            memory_limit: start.memory.unwrap_or(0),
             confined: start.hardening != Hardening::Off,
             peak,
             cpu,
@@ -125,6 +143,10 @@ impl ProcessExecutor {
         if let Some(memory) = start.memory {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
             let memory = memory.saturating_add(memory::data(executor.worker.pid));
+            if let Some(group) = &executor.worker.group {
+                let limited = group.limit_memory(memory.saturating_add(GROUP_ROOM));
+                limited.map_err(|error| Error::internal(format!("a worker's memory cannot be limited: {error}")))?;
+            }
             executor.send(0, host_message::Body::Limits(Limits { memory }));
         }
         Ok(executor)
@@ -238,6 +260,10 @@ impl ProcessExecutor {
                 return died(format!("the worker was killed because it broke the protocol ({how})"));
             }
             Failure::Closed(Closed::Ended) => match self.worker.end_within(PARTING) {
+                Some(End { out_of_memory: true, .. }) => {
+                    let (limit, used) = (self.memory_limit, None);
+                    return Error::Limit(Limit::Memory { limit, used, scope: Scope::Executor });
+                }
                 Some(end) => end.to_string(),
                 None => {
                     self.worker.kill();

@@ -3,7 +3,7 @@
 //! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
 //! (one worker's stream as its executor sees it), `worker` (one operating system process), `output` (its standard
-//! streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a worker as the trait that
+//! streams), `memory` (its peak), `group` (its control group), `confine` (the kernel's layers around a worker), `executor` (a worker as the trait that
 //! the modes share), `sys` (system calls).
 //!
 //! A worker never outlives its host, its environment is empty, and no message of it is trusted. The kernel keeps the
@@ -12,6 +12,7 @@
 mod confine;
 mod environment;
 mod executor;
+mod group;
 mod guest;
 mod interpreter;
 mod link;
@@ -36,6 +37,9 @@ use interpreter::Interpreter;
 use server::Server;
 
 pub use environment::install_requirements;
+
+/// The least stack of a worker: the interpreter and gRPC start within half of it.
+const LEAST_STACK: u64 = 1 << 20;
 
 /// Makes the managed environment ready (`venv`, and grpcio by `pip`: some seconds, once), so that the first job does
 /// not have to. `progress` hears what takes long. Jobs that name an interpreter do not need it.
@@ -81,7 +85,7 @@ pub fn hardening() -> Vec<Layer> {
 
 /// Whether the kernel confines workers in full: the promise of no access to the host hangs on it.
 pub(crate) fn confines() -> bool {
-    hardening().iter().all(Layer::is_in_force)
+    hardening().iter().all(|layer| layer.optional || layer.is_in_force())
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
@@ -97,6 +101,15 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             ExecutionMode::Process,
             "cannot measure CPU time on this system: leave the CPU limit out",
         ));
+    }
+    if options.limits.stack.is_some_and(|stack| stack < LEAST_STACK) {
+        return Err(Error::refused(
+            ExecutionMode::Process,
+            format!("needs a stack of {} MiB for the interpreter alone: raise the stack limit", LEAST_STACK >> 20),
+        ));
+    }
+    if options.limits.stack.is_some() && !cfg!(target_os = "linux") {
+        return Err(Error::refused(ExecutionMode::Process, "cannot limit a stack on this system: leave the limit out"));
     }
     if options.hardening == Hardening::Off && options.require.contains(&Promise::NoHostAccess) {
         return Err(Error::refused(
@@ -126,6 +139,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         paths: options.paths.clone(),
         hardening: options.hardening,
         memory: options.limits.memory,
+        stack: options.limits.stack,
         reply: options.limits.result,
         log: log.clone(),
     })))

@@ -87,6 +87,12 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
     if account.limits_cpu() && CpuClock::of_this_thread().is_none() {
         return refuse("cannot measure CPU time on this system: leave the CPU limit out");
     }
+    if options.limits.stack.is_some() {
+        return refuse(&format!(
+            "has a stack of {} MiB in every sandbox: leave the stack limit out, or choose process mode",
+            STACK >> 20
+        ));
+    }
     let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
     if memory > MAX_MEMORY {
         return refuse(&format!(

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use super::{Bounds, LAYERS, calls, files, gate};
 use crate::Error;
 use crate::hardening::Hardening;
+use crate::process::group::Group;
 use crate::process::sys::confine::{Step, try_out};
 
 /// Without core dumps a crash leaves no file in the worker's directory, or wherever the kernel is told to put it.
@@ -62,12 +63,15 @@ fn try_all() -> std::io::Result<[bool; LAYERS.len()]> {
 /// # Errors
 /// [`Error::Internal`] if a layer that the kernel has cannot be made ready.
 pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
-    if bounds.hardening == Hardening::Off {
-        return Ok(vec![Step::Limits(std::slice::from_ref(&NO_CORE))]);
-    }
     let fail = |what: &dyn Display| Error::internal(format!("a worker cannot be confined: {what}"));
+    // First, while it may: what follows takes away the right to.
+    let door = bounds.group.map(Group::door).transpose().map_err(|error| fail(&error))?;
+    let mut steps: Vec<Step> = door.map(Step::Group).into_iter().chain(bounds.stack.map(Step::Stack)).collect();
+    if bounds.hardening == Hardening::Off {
+        steps.push(Step::Limits(std::slice::from_ref(&NO_CORE)));
+        return Ok(steps);
+    }
     let [descriptors, privileges, files, gate, limits, calls] = available();
-    let mut steps = Vec::new();
     if descriptors {
         steps.push(Step::Descriptors);
     }
