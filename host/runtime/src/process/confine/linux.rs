@@ -14,6 +14,9 @@ use crate::process::sys::confine::{Step, try_out};
 /// Without core dumps a crash leaves no file in the worker's directory, or wherever the kernel is told to put it.
 const NO_CORE: (u32, u64) = (libc::RLIMIT_CORE as u32, 0);
 
+/// The stack of a worker's main thread, and by default of its others.
+const STACK: u32 = libc::RLIMIT_STACK as u32;
+
 /// A worker writes no files, so that their size can be none, and locks no memory. 512 descriptors are for connections
 /// and for packages that keep data files open.
 const LIMITS: &[(u32, u64)] = &[
@@ -66,7 +69,8 @@ pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
     let fail = |what: &dyn Display| Error::internal(format!("a worker cannot be confined: {what}"));
     // First, while it may: what follows takes away the right to.
     let door = bounds.group.map(Group::door).transpose().map_err(|error| fail(&error))?;
-    let mut steps: Vec<Step> = door.map(Step::Group).into_iter().chain(bounds.stack.map(Step::Stack)).collect();
+    let stack = bounds.stack.map(|bytes| Step::Limit(STACK, bytes));
+    let mut steps: Vec<Step> = door.map(Step::Group).into_iter().chain(stack).collect();
     if bounds.hardening == Hardening::Off {
         steps.push(Step::Limits(std::slice::from_ref(&NO_CORE)));
         return Ok(steps);

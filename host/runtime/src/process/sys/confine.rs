@@ -26,8 +26,8 @@ pub enum Step {
     Privileges,
     /// Sets resource limits, soft and hard: pairs of a resource and its value.
     Limits(&'static [(u32, u64)]),
-    /// Limits the stack, of its main thread and by default of others, in bytes.
-    Stack(u64),
+    /// Sets one resource limit, soft and hard.
+    Limit(u32, u64),
     /// Enforces a landlock ruleset.
     Files(OwnedFd),
     /// Installs a seccomp filter.
@@ -99,7 +99,7 @@ impl Step {
             }
             Step::Privileges => drop_privileges(),
             Step::Limits(limits) => limits.iter().try_for_each(|(resource, value)| limit(*resource, *value)),
-            Step::Stack(bytes) => limit(libc::RLIMIT_STACK as u32, *bytes),
+            Step::Limit(resource, value) => limit(*resource, *value),
             Step::Files(ruleset) => {
                 // SAFETY: landlock_restrict_self takes a descriptor, which is open, and flags.
                 let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
