@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use cloister_isolation::Place;
+use cloister_isolation::case::CaseArgument;
 use serde::Deserialize;
 
 /// A file of cases.
@@ -70,20 +71,6 @@ impl Case {
             not_contained: None,
         })
     }
-}
-
-/// An argument of a case.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CaseArgument {
-    /// Its type.
-    #[serde(rename = "type")]
-    pub data_type: String,
-    /// Its values, a JSON list.
-    pub values: String,
-    /// Whether it is one value for all rows.
-    #[serde(default)]
-    pub constant: bool,
 }
 
 /// What must come out: a result or an error.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use cloister::{Argument, Error, FunctionOptions, OnError, Session};
+use cloister::{Error, FunctionOptions, OnError, Session};
 use cloister_isolation::Place;
 
 use crate::cases::{Case, Expectation, ExpectedError};
@@ -79,19 +79,8 @@ fn call(job: &cloister::Job, case: &Case) -> std::result::Result<cloister::Evalu
         options.result = Some(columns::data_type(text).map_err(broken)?);
     }
     let function = job.function_with(&case.function, options)?;
-    let mut rows = case.rows;
-    let mut arguments = Vec::new();
-    for argument in &case.arguments {
-        let data_type = columns::data_type(&argument.data_type).map_err(broken)?;
-        let array = columns::column(&data_type, &argument.values).map_err(broken)?;
-        if argument.constant {
-            arguments.push(Argument::Constant(array));
-        } else {
-            rows.get_or_insert(array.len());
-            arguments.push(Argument::Column(array));
-        }
-    }
-    function.evaluate(&arguments, rows.unwrap_or(1))
+    let (arguments, length) = columns::arguments(&case.arguments).map_err(broken)?;
+    function.evaluate(&arguments, case.rows.or(length).unwrap_or(1))
 }
 
 fn check_error(error: &Error, expected: &Expectation) -> Result<()> {

@@ -143,6 +143,36 @@ def say(x: int) -> int:
 }
 
 #[test]
+fn a_fork_beyond_the_limit_is_refused_and_leaves_nothing() {
+    let source = "
+import random
+kept = []
+def keep(x: int) -> int:
+    kept.append(random.randbytes(x))
+    return len(kept)
+";
+    let limits = Limits::default().checkpoint(8 << 20);
+    let parent = start(JobOptions::new(ExecutionMode::Wasm).source("udf.py", source).limits(limits));
+    call(&parent, "keep", 1 << 20);
+    let child = parent.fork().expect("within the limit");
+    call(&parent, "keep", 8 << 20);
+    let before = parent.stats();
+    match parent.fork() {
+        Err(Error::Limit(Limit::CheckpointSize { limit, used })) => {
+            assert_eq!(limit, 8 << 20);
+            assert!(used > 9 << 20, "{used}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(parent.stats().memory_bytes, before.memory_bytes, "what was not kept is not charged");
+    assert_eq!(call(&parent, "keep", 1), 3, "the job goes on");
+    call(&child, "keep", 8 << 20);
+    let error = child.fork().expect_err("a fork has the limit too");
+    assert!(error.to_string().contains("limit of 8388608 bytes"), "{error}");
+    assert_eq!(call(&child, "keep", 1), 3);
+}
+
+#[test]
 fn cancelling_ends_one_of_parent_and_fork() {
     let parent = job(COUNTER);
     call(&parent, "f", 1);
@@ -297,18 +327,39 @@ def f(x: int) -> int:
 }
 
 #[test]
+fn a_copy_of_the_loaded_state_beyond_the_limit_is_not_kept() {
+    let source = "
+import time
+print('loaded')
+def f(x: int) -> int:
+    time.sleep(x / 1000)
+    return x
+";
+    for (limits, loads) in [(Limits::default(), 1), (Limits::default().checkpoint(1), 3)] {
+        let options = JobOptions::new(ExecutionMode::Wasm).source("udf.py", source).limits(limits);
+        let job = start(options.parallelism(3));
+        assert_eq!(side_by_side(&job, 3), [200; 3]);
+        assert_eq!((job.stats().executors, printed(&job).matches("loaded").count()), (3, loads));
+    }
+}
+
+#[test]
 fn a_replacement_starts_from_the_loaded_state() {
     let mut limits = Limits::default();
     limits.deadline = Some(Duration::from_millis(200));
     let options = JobOptions::new(ExecutionMode::Wasm).source("udf.py", COUNTER_AND_SPIN).limits(limits);
-    for parallelism in [1, 2] {
-        let job = start(options.clone().parallelism(parallelism));
+    // A job of one sandbox makes no image until it needs a second, unless its loading was slow.
+    for (parallelism, worth_an_image, expected) in
+        [(1, Duration::MAX, 2), (1, Duration::ZERO, 1), (2, Duration::MAX, 1)]
+    {
+        let mut options = options.clone().parallelism(parallelism);
+        options.worth_an_image = worth_an_image;
+        let job = start(options);
         for _ in 0..3 {
             assert_eq!(call(&job, "f", 3), 3, "a replacement knows what a call of the dead sandbox did");
             try_call(&job, "spin", 0).expect_err("the deadline");
         }
         let loads = printed(&job).matches("loaded").count();
-        // A job of one sandbox makes no image until it needs a second, unless its loading was slow.
-        assert!(loads == 1 || (parallelism == 1 && loads == 2), "loaded {loads} times");
+        assert_eq!(loads, expected, "with {parallelism} sandboxes, an image after {worth_an_image:?}");
     }
 }

@@ -376,16 +376,48 @@ fn the_report_tells_every_layer() {
     let layers = Process.report().hardening;
     assert_eq!(layers, cloister::process::hardening());
     let names: Vec<&str> = layers.iter().map(|layer| layer.name).collect();
-    let expected =
+    let required =
         ["environment", "session", "descriptors", "privileges", "files", "connections", "limits", "system calls"];
-    assert_eq!(names, expected);
+    let (last, others) = names.split_last().expect("layers");
+    assert_eq!((others, *last), (&required[..], "control group"));
+    assert!(layers.iter().all(|layer| layer.optional == (layer.name == *last)));
+    let missing: Vec<&Layer> = layers.iter().filter(|layer| !layer.is_in_force()).collect();
     match Session::new().job(options(ATTEMPT).hardening(Hardening::Required)) {
-        Ok(_) => assert!(layers.iter().all(Layer::is_in_force)),
+        Ok(_) => assert!(missing.iter().all(|layer| layer.optional), "{missing:?}"),
         Err(Error::Missing { what, .. }) => {
-            let missing: Vec<&Layer> = layers.iter().filter(|layer| !layer.is_in_force()).collect();
-            assert!(!missing.is_empty() && missing.iter().all(|layer| what.contains(layer.name)), "{what}");
+            assert!(missing.iter().any(|layer| !layer.optional), "{what}");
+            assert!(missing.iter().all(|layer| what.contains(layer.name) != layer.optional), "{what}");
         }
         Err(other) => panic!("{other}"),
+    }
+}
+
+/// Where the control group of a process lies, if it is one of ours.
+fn group_of(pid: &str) -> Option<PathBuf> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("the groups of a worker");
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).filter(|own| own.contains("cloister-host-"))?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("the mounts");
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|mount| mount.get(2) == Some(&"cgroup2")).expect("a mount of version 2");
+    Some(Path::new(mount[1]).join(own))
+}
+
+#[test]
+fn a_worker_has_a_control_group_where_the_host_can_make_one() {
+    let layers = cloister::process::hardening();
+    let layer = layers.iter().find(|layer| layer.name == "control group").expect("the layer");
+    for hardening in [Hardening::Available, Hardening::Off] {
+        let job = job(options(ATTEMPT).hardening(hardening).limits(Limits::default().memory(256 << 20)));
+        let pid = attempt(&job, "os.getpid()").expect("a number").replace("done: ", "");
+        let group = group_of(&pid);
+        assert_eq!(group.is_some(), layer.is_in_force(), "{layer:?}");
+        let Some(directory) = group else { continue };
+        let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect("a file of the group");
+        let memory: u64 = read("memory.max").trim().parse().expect("a limit");
+        assert!(memory > 256 << 20, "{memory}");
+        assert_eq!(read("pids.max").trim() == "max", hardening == Hardening::Off);
+        drop(job);
+        assert!(!directory.exists(), "the group goes with its worker");
     }
 }
 

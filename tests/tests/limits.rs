@@ -253,6 +253,34 @@ fn thread_mode_refuses_what_it_cannot_keep() {
 }
 
 #[test]
+fn a_stack_is_limited_where_it_can_be() {
+    let session = Session::new();
+    let source = "
+def stack(x: int) -> int:
+    import resource
+    return resource.getrlimit(resource.RLIMIT_STACK)[x]
+";
+    let job = |mode, stack: u64| {
+        session.job(JobOptions::new(mode).source("udf.py", source).limits(Limits::default().stack(stack)))
+    };
+    if cfg!(target_os = "linux") {
+        let limited = job(ExecutionMode::Process, 2 * MIB).unwrap_or_else(|error| panic!("{error}"));
+        for which in [0, 1] {
+            assert_eq!(call(&limited, "stack", which).expect("a number"), 2 * MIB as i64);
+        }
+    }
+    for (mode, stack, says) in [
+        (ExecutionMode::Process, MIB / 2, "raise the stack limit"),
+        (ExecutionMode::Thread, 2 * MIB, "choose process mode"),
+        (ExecutionMode::Wasm, 2 * MIB, "a stack of 32 MiB in every sandbox"),
+    ] {
+        let error = job(mode, stack).expect_err("it cannot keep that");
+        assert!(matches!(&error, Error::Refused { mode: refused, .. } if *refused == mode), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_tenant_that_was_not_defined_is_an_error() {
     let error = Session::new().job(options(ExecutionMode::Wasm).tenant("acmee")).expect_err("misspelt");
     assert!(matches!(&error, Error::Call(text) if text.contains("acmee")), "{error:?}");

@@ -9,12 +9,13 @@ right goes to the strict check of `_strict`, and what still slips through fails 
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Decimal
-from itertools import chain, islice
-from typing import Any, Callable, Dict, List, Optional
+from decimal import Context, Decimal
+from itertools import chain, islice, repeat
+from operator import itemgetter
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ._strict import EPOCH, EPOCH_DAY, EPOCH_UTC, MICROSECOND, Strict, strict_of
-from .row import Interval, row_class
+from .row import Interval, Row, row_class
 from .types import display, python_name
 
 __all__ = ["Codec", "codec"]
@@ -95,16 +96,36 @@ def _from_binary(strict: Strict) -> Convert:
 
 
 def _to_decimal(column: Column) -> Column:
-    return [None if v is None else Decimal(v) for v in column]
+    try:
+        return list(map(Decimal, column))
+    except TypeError:  # a NULL
+        return [None if v is None else Decimal(v) for v in column]
+
+
+# The text of a decimal without a look for the thread's context. One of our own: what is raised or rounded under the
+# user's does not matter here.
+_decimal_text = Context(traps=[]).to_sci_string
+_DECIMALS = frozenset((Decimal,))
 
 
 def _from_decimal(strict: Strict) -> Convert:
-    return lambda column: [str(v) if type(v) is Decimal else None if v is None else strict(v) for v in column]
+    def write(column: Column) -> Column:
+        if _DECIMALS.issuperset(map(type, column)):
+            return list(map(_decimal_text, column))
+        return [_decimal_text(v) if type(v) is Decimal else None if v is None else strict(v) for v in column]
+
+    return write
 
 
 def _to_date(column: Column) -> Column:
-    day = date.fromordinal
-    return [None if v is None else day(v + EPOCH_DAY) for v in column]
+    day, days = date.fromordinal, set(column)
+    if len(days) * 3 < len(column):
+        # Few days, as bundles often have them: each is made once.
+        made = {v: None if v is None else day(v + EPOCH_DAY) for v in days}
+        return list(map(made.__getitem__, column))
+    if None in days:
+        return [None if v is None else day(v + EPOCH_DAY) for v in column]
+    return list(map(day, [v + EPOCH_DAY for v in column]))
 
 
 def _from_date(strict: Strict) -> Convert:
@@ -253,36 +274,62 @@ def _map(json: Dict[str, Any]) -> Codec:
 def _struct(json: Dict[str, Any]) -> Codec:
     codecs = [codec(field["type"]) for field in json["fields"]]
     strict = strict_of(json)
-    cls = row_class(tuple(field["name"] for field in json["fields"]))
+    names = tuple(field["name"] for field in json["fields"])
+    cls = row_class(names)
     new = tuple.__new__
     readers = [(i, c.to_python) for i, c in enumerate(codecs) if c.to_python is not None]
     writers = [(i, c.from_python) for i, c in enumerate(codecs) if c.from_python is not None]
-    size = len(codecs)
+    as_tuples = _as_tuples(names)
 
     def to_python(column: Column) -> Column:
-        if readers:
-            column = _through_fields(column, readers)
-        return [None if v is None else new(cls, v) for v in column]
+        present = [v for v in column if v is not None]
+        return _among_nulls(column, list(map(new, repeat(cls), _through_fields(present, readers))))
 
     def from_python(column: Column) -> Column:
-        if all(v is None or type(v) is cls or (type(v) is tuple and len(v) == size) for v in column):
-            if writers:
-                return _through_fields(column, writers)
-            return [None if v is None else tuple(v) for v in column]
-        return [None if v is None else strict(v) for v in column]
+        present = as_tuples([v for v in column if v is not None])
+        if present is None:
+            return [None if v is None else strict(v) for v in column]
+        return _among_nulls(column, list(_through_fields(present, writers)))
 
     return Codec(json, to_python, from_python, strict, all(c.hashable for c in codecs))
 
 
-def _through_fields(column: Column, convert: List[Any]) -> Column:
-    """The structs of `column` with some fields converted, a field's values at a time."""
-    present = [v for v in column if v is not None]
-    if not present:
-        return column
-    fields: List[Any] = list(zip(*present))
+def _as_tuples(names: Tuple[str, ...]) -> Callable[[Column], Optional[Column]]:
+    """What makes exact tuples of structs, which alone marshal writes. Gives None if one is not plainly of these names:
+    rows with other names, or in another order, are for the strict check.
+    """
+    size = len(names)
+    tuples, dicts = frozenset((row_class(names), Row, tuple)), frozenset((dict,))
+    sizes = frozenset((size,))
+    pick = itemgetter(*names) if size > 1 and len(set(names)) == size else None
+
+    def as_tuples(structs: Column) -> Optional[Column]:
+        if tuples.issuperset(map(type, structs)):
+            # Of all ways to copy a row into a tuple the fastest; a tuple stays itself.
+            return [v + () for v in structs] if sizes.issuperset(map(len, structs)) else None
+        if pick is not None and dicts.issuperset(map(type, structs)) and sizes.issuperset(map(len, structs)):
+            try:
+                return list(map(pick, structs))
+            except KeyError:
+                return None
+        return None
+
+    return as_tuples
+
+
+def _through_fields(structs: Column, convert: List[Any]) -> Iterable[Any]:
+    """The structs with some fields converted, a field's values at a time."""
+    if not convert or not structs:
+        return structs
+    fields: List[Any] = list(zip(*structs))
     for index, function in convert:
         fields[index] = function(list(fields[index]))
-    rows = zip(*fields)
+    return zip(*fields)
+
+
+def _among_nulls(column: Column, present: Column) -> Column:
+    """The values of `present`, and None where `column` has it."""
     if len(present) == len(column):
-        return list(rows)
-    return [None if v is None else next(rows) for v in column]
+        return present
+    values = iter(present)
+    return [None if v is None else next(values) for v in column]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from .support import BINARY, BOOL, EVAL, FLOAT64, INT64, UTF8, Job, error_of, lists, maps, structs, t
+from .support import BINARY, BOOL, EVAL, EXPLAIN, FLOAT64, INT64, UTF8, Job, error_of, lists, maps, structs, t
 
 DECIMAL = t("decimal128", precision=5, scale=2)
 STAMP = t("timestamp", unit="us", timezone=None)
@@ -142,6 +142,36 @@ class Results(unittest.TestCase):
             job = Job(HEAD + result)
             reply = job.ask(EVAL, job.bound("f", [], INT64), 1, ())
             self.assertEqual(reply[0], status, reply)
+
+    def test_whole_columns_of_structs_come_out_as_the_strict_check_has_them(self) -> None:
+        day = structs(x=INT64, on=t("date32"))
+        forms = {
+            "named": "Row(x=x, on=on(x))",
+            "turned": "Row(on=on(x), x=x)",
+            "plain": "Row(x, on(x))",
+            "tuple": "(x, on(x))",
+            "dict": "{'x': x, 'on': on(x)}",
+            "turned_dict": "{'on': on(x), 'x': x}",
+            "mixed": "Row(x, on(x)) if x == 1 else {'on': on(x), 'x': x} if x else (x, on(x))",
+            "some": "None if x == 1 else Row(x, on(x))",
+            "short": "Row(x) if x == 1 else Row(x, on(x))",
+            "odd_dict": "{'x': x, 'in': on(x)} if x == 1 else {'x': x, 'on': on(x)}",
+            "long_dict": "{'x': x, 'on': on(x), 'in': 1}",
+            "odd": "7 if x == 1 else (x, on(x))",
+        }
+        source = HEAD + "0\ndef on(x): return dt.date.fromordinal(719163 + x)\n"
+        job = Job(source + "".join(f"def {name}(x): return {form}\n" for name, form in forms.items()))
+        for name in forms:
+            with self.subTest(form=name):
+                handle = job.bound(name, [INT64], day)
+                reply = job.ask(EVAL, handle, 3, ([0, 1, 2],))
+                self.assertEqual(repr(reply), repr(job.ask(EXPLAIN, handle)))
+                expected = [(0, 0), None if name == "some" else (1, 1), (2, 2)]
+                if name in ("short", "odd_dict", "long_dict", "odd"):
+                    error = error_of(reply)
+                    self.assertEqual((error["kind"], error["row"]), ("type", 0 if name == "long_dict" else 1))
+                else:
+                    self.assertEqual(reply, (0, expected))
 
     def test_the_row_of_a_result(self) -> None:
         for json_type, good, bad in ((t("date32"), "dt.date(2024, 1, 1)", "'x'"), (POINT, "(1, 2)", "5")):

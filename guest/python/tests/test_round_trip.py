@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from datetime import date
 
 from .support import BINARY, BOOL, EVAL, FLOAT64, INT64, UTF8, Job, error_of, lists, maps, structs, t
 
@@ -112,6 +113,13 @@ class RoundTrip(unittest.TestCase):
         job = Job(SOURCE)
         for json_type, _, _ in CASES:
             self.assertEqual(job.call("same", [json_type], json_type, [None, None]), (0, [None, None]))
+
+    def test_days_that_repeat(self) -> None:
+        job = Job(SOURCE)
+        column = [0, 19723, None, 0, -1] * 20
+        shown = {v: None if v is None else repr(date.fromordinal(719163 + v)) for v in column}
+        self.assertEqual(job.call("show", [DATE], UTF8, column), (0, [str(shown[v]) for v in column]))
+        self.assertEqual(job.call("same", [DATE], DATE, column), (0, column))
 
     def test_every_shape_of_call(self) -> None:
         job = Job("def f(*args): return repr(args)")

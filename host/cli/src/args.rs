@@ -297,6 +297,15 @@ pub struct JobArgs {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     pub max_log: Option<u64>,
 
+    /// Size of a sandbox's copy, from which further sandboxes start; beyond it they load the source again.
+    /// Default: 256MiB.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub max_checkpoint: Option<u64>,
+
+    /// Stack of a worker's threads. Default: the system's. Process mode only; a sandbox has 32MiB.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub stack: Option<u64>,
+
     /// The interpreter of process mode, with grpcio installed. Default: a managed virtual environment.
     #[arg(long, value_name = "PATH", conflicts_with = "requirements")]
     pub python: Option<PathBuf>,

@@ -69,9 +69,10 @@ fn layers_as_text(out: &mut String, layers: &[Layer]) {
     let there = layers.iter().filter(|layer| layer.is_in_force()).count();
     let _ = writeln!(out, "  hardening: {there} of {} layers around each worker", layers.len());
     let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
-    for Layer { name, keeps, missing, .. } in layers {
+    for Layer { name, keeps, missing, optional, .. } in layers {
         let _ = match missing {
             None => writeln!(out, "    {name:width$}  in force: {keeps}"),
+            Some(needs) if *optional => writeln!(out, "    {name:width$}  not here: {needs}; it would give {keeps}"),
             Some(needs) => writeln!(out, "    {name:width$}  MISSING: {needs}; it gives {keeps}"),
         };
     }
@@ -94,7 +95,10 @@ fn as_json(reports: &[ModeReport]) -> Result<String> {
             let hardening: Vec<Value> = report
                 .hardening
                 .iter()
-                .map(|layer| json!({ "layer": layer.name, "keeps": layer.keeps, "missing": layer.missing }))
+                .map(|layer| {
+                    let Layer { name, keeps, missing, optional, .. } = layer;
+                    json!({ "layer": name, "keeps": keeps, "missing": missing, "optional": optional })
+                })
                 .collect();
             let state = json!({
                 "available": report.is_available(),

@@ -268,18 +268,8 @@ impl<'a> Attack<'a> {
             Ok(function) => function,
             Err(error) => return Ok(Err(error)),
         };
-        let mut rows = abuse.rows;
-        let mut arguments = Vec::new();
-        for argument in abuse.arguments.iter().flatten() {
-            let array = columns::column(&columns::data_type(&argument.data_type)?, &argument.values)?;
-            if argument.constant {
-                arguments.push(Argument::Constant(array));
-            } else {
-                rows.get_or_insert(array.len());
-                arguments.push(Argument::Column(array));
-            }
-        }
-        let rows = rows.unwrap_or(1);
+        let (mut arguments, length) = columns::arguments(abuse.arguments.as_deref().unwrap_or_default())?;
+        let rows = abuse.rows.or(length).unwrap_or(1);
         if abuse.arguments.is_none() {
             let counted: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values(0..rows as i64));
             arguments.push(Argument::Column(counted));
@@ -429,6 +419,7 @@ fn name(error: &Error) -> String {
             Limit::Cpu { .. } => "cpu".into(),
             Limit::ResultSize { .. } => "result".into(),
             Limit::SourceSize { .. } => "source".into(),
+            Limit::CheckpointSize { .. } => "checkpoint".into(),
             Limit::Stack { .. } => "stack".into(),
             Limit::Executors { .. } => "executors".into(),
             other => other.to_string(),

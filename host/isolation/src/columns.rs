@@ -1,4 +1,5 @@
-//! Columns written as JSON: a type in the JSON form of the worker protocol, and a list of values.
+//! Columns written as JSON: a type in the JSON form of the worker protocol, and a list of values. The conformance cases
+//! use it too.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -6,7 +7,25 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{Array, ArrayRef, make_array, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema};
+use cloister::Argument;
 use serde_json::Value;
+
+use crate::case::CaseArgument;
+
+/// The arguments of a call, and how many rows the first column has, if there is one.
+pub fn arguments(given: &[CaseArgument]) -> Result<(Vec<Argument>, Option<usize>)> {
+    let mut rows = None;
+    let one = |argument: &CaseArgument| {
+        let array = column(&data_type(&argument.data_type)?, &argument.values)?;
+        if argument.constant {
+            return Ok(Argument::Constant(array));
+        }
+        rows.get_or_insert(array.len());
+        Ok(Argument::Column(array))
+    };
+    let arguments = given.iter().map(one).collect::<Result<_>>()?;
+    Ok((arguments, rows))
+}
 
 /// The Arrow type of `text`: a bare name (`int64`) or the JSON form (`{"type": "list", …}`).
 pub fn data_type(text: &str) -> Result<DataType> {

@@ -168,6 +168,13 @@ pub enum Limit {
         /// Their size.
         used: u64,
     },
+    /// Size of a sandbox's copy, in bytes.
+    CheckpointSize {
+        /// The limit.
+        limit: u64,
+        /// Its size.
+        used: u64,
+    },
     /// The stack of the sandbox.
     Stack {
         /// Its size, in bytes.
@@ -216,6 +223,9 @@ impl fmt::Display for Limit {
             }
             Limit::SourceSize { limit, used } => {
                 write!(f, "source and files of {used} bytes exceed the limit of {limit} bytes")
+            }
+            Limit::CheckpointSize { limit, used } => {
+                write!(f, "copy of {used} bytes exceeds the limit of {limit} bytes; raise the checkpoint limit")
             }
             Limit::Stack { limit } => {
                 write!(f, "stack of the sandbox ({} MiB) exhausted; recurse less deeply", limit >> 20)

@@ -14,10 +14,10 @@ pub enum Hardening {
     /// starting.
     #[default]
     Available,
-    /// Every layer that there is: the job is refused where the kernel lacks one.
+    /// Every layer that there is, those that are optional excepted: the job is refused where the kernel lacks one.
     Required,
-    /// Only what costs a program nothing: the empty environment, the working directory, the session, no core dumps. For
-    /// trusted code that must read or write files, open connections or start programs.
+    /// Only what costs a program nothing: the empty environment, the working directory, the session, no core dumps, a
+    /// control group where there is one. For trusted code that must read or write files, open connections or start programs.
     Off,
 }
 
@@ -62,6 +62,8 @@ pub struct Layer {
     pub keeps: &'static str,
     /// Why this machine does not have it; `None`: it is in force.
     pub missing: Option<&'static str>,
+    /// Whether a job that requires its hardening runs without it: it makes others stronger, and few hosts have it.
+    pub optional: bool,
 }
 
 impl Layer {

@@ -6,10 +6,9 @@ use std::time::Duration;
 /// [`Error::Limit`](crate::Error::Limit) with the limit and the use, never a silent cut (the log is the exception: it
 /// is cut and says so). A mode that cannot keep a limit refuses the job with the name of one that can.
 ///
-/// The stack is not chosen: a sandbox has [`wasm::STACK`](crate::wasm::STACK) bytes, a worker what the system gives a
-/// process. Python answers deep recursion with `RecursionError` before that; what gets past it is
-/// [`Limit::Stack`](crate::Limit::Stack) in wasm mode and the worker's death in process mode. How many sandboxes or
-/// workers a job has is its [`parallelism`](crate::JobOptions::parallelism).
+/// How many sandboxes or workers a job has is its [`parallelism`](crate::JobOptions::parallelism). Rows of a result have
+/// no limit of their own: a scalar function gives one for each row, and the host takes no other number; how much is in
+/// them is limited by `result`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -36,6 +35,17 @@ pub struct Limits {
     pub log: usize,
     /// Bytes of the job's source and files together. Default: 256 MiB. A job beyond it does not start.
     pub source: usize,
+    /// Bytes of a sandbox's copy, without what it shares with the interpreter's image. Default: 256 MiB. A
+    /// [fork](crate::Job::fork) beyond it is refused. The copy from which a job's own further sandboxes start saves them
+    /// the loading and nothing else: one beyond the limit is not kept, and they load the source again. The user's code
+    /// sees nothing of it. The other modes copy nothing.
+    pub checkpoint: u64,
+    /// Stack of a worker's threads, in bytes, 1 MiB at least. `None`: what the system gives a process. Process mode only:
+    /// a sandbox has [`wasm::STACK`](crate::wasm::STACK) bytes, because wasmtime bounds the stack of compiled code for all
+    /// sandboxes of a process, and the threads of thread mode are the host's. The user's code gets `RecursionError`
+    /// first, where its interpreter counts; what gets past that is [`Limit::Stack`](crate::Limit::Stack) in wasm mode and
+    /// the worker's death in process mode.
+    pub stack: Option<u64>,
 }
 
 impl Limits {
@@ -83,6 +93,18 @@ impl Limits {
         self.source = bytes;
         self
     }
+
+    /// Sets the bytes of a sandbox's copy.
+    pub fn checkpoint(mut self, bytes: u64) -> Self {
+        self.checkpoint = bytes;
+        self
+    }
+
+    /// Sets the stack of a worker's threads, in bytes.
+    pub fn stack(mut self, bytes: u64) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
 }
 
 impl Default for Limits {
@@ -95,6 +117,8 @@ impl Default for Limits {
             result: 1 << 30,
             log: 64 << 10,
             source: 256 << 20,
+            checkpoint: 256 << 20,
+            stack: None,
         }
     }
 }

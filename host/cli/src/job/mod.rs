@@ -68,6 +68,8 @@ fn limits(args: &JobArgs) -> Limits {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     limits.result = args.max_result.map_or(limits.result, size);
     limits.log = args.max_log.map_or(limits.log, size);
+    limits.checkpoint = args.max_checkpoint.unwrap_or(limits.checkpoint);
+    limits.stack = args.stack;
     limits
 }
 

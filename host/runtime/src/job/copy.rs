@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::slot::Slot;
-use crate::Error;
 use crate::account::MemoryCharge;
 use crate::executor::{CallContext, Executor, Snapshot};
 use crate::log::JobLog;
 use crate::protocol;
+use crate::{Error, Limit};
 
 /// A job that may need only one executor pays for an image when its load took at least so long: the image then costs
 /// a small part of it, and saves all of it when the executor must be replaced.
-const WORTH_AN_IMAGE: Duration = Duration::from_millis(2);
+pub(super) const WORTH_AN_IMAGE: Duration = Duration::from_millis(2);
 
 /// A harness to start others from.
 pub(super) struct Origin {
@@ -34,14 +34,21 @@ pub(super) struct Origin {
 
 impl Origin {
     /// The harness of `slot` as it is now.
-    pub fn of(slot: &mut Slot, context: &CallContext<'_>, fork: bool) -> Result<Origin, Error> {
+    ///
+    /// # Errors
+    /// [`Limit::CheckpointSize`] when it is larger than `most`; nothing is kept or charged then.
+    pub fn of(slot: &mut Slot, context: &CallContext<'_>, most: u64, fork: bool) -> Result<Origin, Error> {
         let mut renew = 0;
         slot.executor.request(&protocol::copying(), context, &mut |reply| {
             renew = protocol::read_int(reply)?;
             Ok(())
         })?;
         let snapshot = slot.executor.snapshot()?;
-        let held = context.account.hold(snapshot.bytes())?;
+        let used = snapshot.bytes();
+        if used > most {
+            return Err(Limit::CheckpointSize { limit: most, used }.into());
+        }
+        let held = context.account.hold(used)?;
         Ok(Origin { snapshot, _held: held, bound: slot.bound, renew: renew != 0, fork })
     }
 
@@ -64,17 +71,25 @@ impl Origin {
 pub(super) struct Copies {
     newest: Mutex<Option<Arc<Origin>>>,
     wanted: AtomicBool,
+    /// Loading that takes so long makes one wanted.
+    worth: Duration,
+    /// The most bytes of one.
+    most: u64,
+    /// Whether one had more. It would have the next time too.
+    too_large: AtomicBool,
 }
 
 impl Copies {
-    /// For a job of that many executors.
-    pub fn new(parallelism: usize) -> Copies {
-        Copies { newest: Mutex::default(), wanted: AtomicBool::new(parallelism > 1) }
+    /// For a job of that many executors. Copies may have `most` bytes.
+    pub fn new(parallelism: usize, worth: Duration, most: u64) -> Copies {
+        let wanted = AtomicBool::new(parallelism > 1);
+        Copies { newest: Mutex::default(), wanted, worth, most, too_large: AtomicBool::default() }
     }
 
     /// For a job whose executors all start from `origin`.
-    pub fn from(origin: Arc<Origin>) -> Copies {
-        Copies { newest: Mutex::new(Some(origin)), wanted: AtomicBool::new(true) }
+    pub fn from(origin: Arc<Origin>, most: u64) -> Copies {
+        let (newest, wanted) = (Mutex::new(Some(origin)), AtomicBool::new(true));
+        Copies { newest, wanted, worth: WORTH_AN_IMAGE, most, too_large: AtomicBool::default() }
     }
 
     pub fn newest(&self) -> Option<Arc<Origin>> {
@@ -83,7 +98,7 @@ impl Copies {
 
     /// An executor has loaded the job, and took so long for it.
     pub fn loaded_in(&self, time: Duration) {
-        if time >= WORTH_AN_IMAGE {
+        if time >= self.worth {
             self.wanted.store(true, Ordering::Relaxed);
         }
     }
@@ -95,14 +110,15 @@ impl Copies {
 
     /// Keeps a copy of a pristine harness if the job wants one and has none with as many bindings.
     pub fn keep(&self, slot: &mut Slot, context: &CallContext<'_>) {
-        if !self.wanted.load(Ordering::Relaxed) || !slot.executor.can_be_copied() {
+        let possible = slot.executor.can_be_copied() && !self.too_large.load(Ordering::Relaxed);
+        if !self.wanted.load(Ordering::Relaxed) || !possible {
             return;
         }
         let (known, fork) = self.newest().map_or((None, false), |origin| (Some(origin.bound), origin.fork));
         if known.is_some_and(|bound| bound >= slot.bound) {
             return;
         }
-        match Origin::of(slot, context, fork) {
+        match Origin::of(slot, context, self.most, fork) {
             Ok(origin) => {
                 let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
                 if newest.as_ref().is_none_or(|newest| newest.bound < origin.bound) {
@@ -114,6 +130,8 @@ impl Copies {
             // The job runs without; whatever is wrong with the executor, the call that follows says.
             Err(error) => {
                 tracing::warn!("no image of the job, further executors load it again: {error}");
+                let too_large = matches!(error, Error::Limit(Limit::CheckpointSize { .. }));
+                self.too_large.store(too_large, Ordering::Relaxed);
                 self.wanted.store(false, Ordering::Relaxed);
             }
         }

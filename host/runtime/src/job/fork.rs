@@ -24,8 +24,9 @@ impl Job {
     /// executor of the fork starts from the copied state.
     ///
     /// # Errors
-    /// [`Error::Refused`] in the other modes and of a job with [`JobOptions::worker`](crate::JobOptions::worker), [`Error::Cancelled`] when the job is cancelled, [`Error::Missing`] when
-    /// the system has no memory for the copy.
+    /// [`Error::Refused`] in the other modes and of a job with [`JobOptions::worker`](crate::JobOptions::worker),
+    /// [`Error::Cancelled`] when the job is cancelled, [`Error::Missing`] when the system has no memory for the copy,
+    /// [`Limit::CheckpointSize`](crate::Limit::CheckpointSize) when the copy is larger than the job's limit.
     pub fn fork(&self) -> Result<Job, Error> {
         let parent = &self.inner;
         if parent.mode != ExecutionMode::Wasm {
@@ -40,7 +41,7 @@ impl Job {
             let origin = match &slot.copied {
                 Some(origin) => origin.clone(),
                 None => {
-                    let origin = Origin::of(slot, context, true)?;
+                    let origin = Origin::of(slot, context, parent.limits.checkpoint, true)?;
                     slot.copied.insert(Arc::new(origin)).clone()
                 }
             };
@@ -57,7 +58,7 @@ impl Job {
             factory: parent.factory.clone(),
             pool: Pool::new(parent.pool.capacity()),
             setup: Vec::new(),
-            copies: Copies::from(origin),
+            copies: Copies::from(origin, parent.limits.checkpoint),
             binds: binds.into(),
             log: Arc::new(JobLog::new(parent.limits.log)),
             cancelled: Arc::default(),

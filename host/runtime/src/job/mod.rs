@@ -79,7 +79,7 @@ impl Job {
             factory,
             pool: Pool::new(options.parallelism),
             setup,
-            copies: copy::Copies::new(options.parallelism),
+            copies: copy::Copies::new(options.parallelism, options.worth_an_image, options.limits.checkpoint),
             binds: Default::default(),
             log,
             cancelled: Arc::default(),

@@ -1,6 +1,7 @@
 //! What a job is made of, as plain data.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{Error, ExecutionMode, Hardening, Limit, Limits, Promise};
 
@@ -53,6 +54,9 @@ pub struct JobOptions {
     pub limits: Limits,
     /// How many calls of the job may run side by side, each in a sandbox or worker of its own. Default: 1.
     pub parallelism: usize,
+    /// How long the source must take to load for a job of one executor to keep a copy of it: for tests.
+    #[doc(hidden)]
+    pub worth_an_image: Duration,
     #[cfg(feature = "wasm")]
     #[doc(hidden)]
     pub image: Option<crate::wasm::OtherImage>,
@@ -76,6 +80,7 @@ impl JobOptions {
             hardening: Hardening::default(),
             limits: Limits::default(),
             parallelism: 1,
+            worth_an_image: super::copy::WORTH_AN_IMAGE,
             #[cfg(feature = "wasm")]
             image: None,
         }

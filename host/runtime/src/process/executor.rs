@@ -17,8 +17,9 @@ use super::link::{Closed, Event, Link};
 use super::memory::{self, PeakMemory};
 use super::program::Program;
 use super::server::{Server, Ticket};
-use super::worker::{Spec, Worker};
+use super::worker::{End, Spec, Worker};
 use crate::cpu::CpuClock;
+use crate::error::Scope;
 use crate::executor::{CallContext, Executor, ReadReply};
 use crate::log::JobLog;
 use crate::{Error, ExecutionMode, Hardening, Limit};
@@ -38,6 +39,14 @@ const PARTING: Duration = Duration::from_millis(500);
 /// are counted while a call waits.
 const MOST_THREADS: u64 = 1_000;
 
+/// Processes and threads of a confined worker's control group: above what is counted, so that it is the count that ends a
+/// worker, and tells why.
+const MOST_TASKS: u64 = MOST_THREADS + 24;
+
+/// Memory of a control group above its worker's limit on data: stacks, code, the page cache, what the kernel holds for it.
+/// So Python gets its `MemoryError` first.
+const GROUP_ROOM: u64 = 64 << 20;
+
 /// The most bytes of a request: gRPC counts a message's length in 32 bits.
 const MOST_REQUEST: usize = u32::MAX as usize - 1024;
 
@@ -48,6 +57,7 @@ pub struct Start {
     pub hardening: Hardening,
     /// Bytes of data that a worker without a sandbox may have.
     pub memory: Option<u64>,
+    pub stack: Option<u64>,
     pub reply: usize,
     pub log: Arc<JobLog>,
 }
@@ -63,6 +73,7 @@ pub struct ProcessExecutor {
     last: u64,
     alive: bool,
     reply_limit: usize,
+    memory_limit: u64,
     confined: bool,
     peak: PeakMemory,
     /// The worker's CPU clock, and what of it the job's account has.
@@ -83,11 +94,16 @@ impl ProcessExecutor {
         let directory = start.server.working_directory()?;
         let program = &start.program;
         let terms = program.sandbox.as_ref();
+        let tasks = (start.hardening != Hardening::Off).then_some(MOST_TASKS);
+        let group = start.server.groups.as_ref().map(|groups| groups.worker(tasks)).transpose();
+        let group = group.map_err(|error| Error::internal(format!("no control group for a worker: {error}")))?;
         let confinement = confine::steps(Bounds {
             hardening: start.hardening,
             program,
             directory: directory.path(),
             memory_limited: start.memory.is_some() || terms.is_some(),
+            stack: start.stack,
+            group: group.as_ref(),
             socket: start.server.socket(),
             link: &link,
         })?;
@@ -102,6 +118,7 @@ impl ProcessExecutor {
             environment: &environment,
             directory,
             confinement,
+            group,
         };
         // What a sandbox prints comes as messages; what its worker writes itself is not for the tenant.
         let log = if terms.is_some() { Arc::new(JobLog::new(0)) } else { start.log.clone() };
@@ -118,6 +135,7 @@ impl ProcessExecutor {
             last: 0,
             alive: true,
             reply_limit: start.reply,
+            memory_limit: start.memory.or(terms.map(|terms| terms.memory)).unwrap_or(0),
             confined: start.hardening != Hardening::Off,
             peak,
             cpu,
@@ -128,6 +146,10 @@ impl ProcessExecutor {
         if let Some(memory) = executor.sandbox.as_ref().map(Inside::data).or(start.memory) {
             // What it holds already (its libraries, the stacks of its threads) is not the job's.
             let memory = memory.saturating_add(memory::data(executor.worker.pid));
+            if let Some(group) = &executor.worker.group {
+                let limited = group.limit_memory(memory.saturating_add(GROUP_ROOM));
+                limited.map_err(|error| Error::internal(format!("a worker's memory cannot be limited: {error}")))?;
+            }
             let (sandbox, log) = terms.map_or((0, 0), |terms| (terms.memory, terms.log));
             executor.send(0, 0, host_message::Body::Limits(Limits { memory, sandbox, log }));
         }
@@ -260,6 +282,10 @@ impl ProcessExecutor {
                 return self.died(format!("the worker was killed because it broke the protocol ({how})"));
             }
             Failure::Closed(Closed::Ended) => match self.worker.end_within(PARTING) {
+                Some(End { out_of_memory: true, .. }) => {
+                    let (limit, used) = (self.memory_limit, None);
+                    return Error::Limit(Limit::Memory { limit, used, scope: Scope::Executor });
+                }
                 Some(end) => end.to_string(),
                 None => {
                     self.worker.kill();

@@ -4,10 +4,10 @@
 //! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
 //! (one worker's stream as its executor sees it), `program` (what a worker runs), `worker` (one operating system process),
-//! `output` (its standard streams), `memory` (its peak), `confine` (the kernel's layers around a worker), `executor` (a
-//! worker as the trait that the modes share), `inside` (what is known of the sandbox in a worker), `failure` (what a
-//! sandbox worker says instead of a reply), `sandboxes` (the executors of a job whose sandboxes run in workers), `sys`
-//! (system calls).
+//! `output` (its standard streams), `memory` (its peak), `group` (its control group), `confine` (the kernel's layers around
+//! a worker), `executor` (a worker as the trait that the modes share), `inside` (what is known of the sandbox in a worker),
+//! `failure` (what a sandbox worker says instead of a reply), `sandboxes` (the executors of a job whose sandboxes run in
+//! workers), `sys` (system calls).
 //!
 //! A worker never outlives its host, its environment is empty, and no message of it is trusted. The kernel keeps the
 //! machine away from the user's code, as far as it can: see [`hardening`].
@@ -16,6 +16,7 @@ mod confine;
 mod environment;
 mod executor;
 mod failure;
+mod group;
 mod guest;
 mod inside;
 mod interpreter;
@@ -46,6 +47,9 @@ use server::Server;
 pub use environment::install_requirements;
 #[cfg(feature = "wasm")]
 pub(crate) use program::{Program, SandboxTerms};
+
+/// The least stack of a worker: the interpreter and gRPC start within half of it.
+const LEAST_STACK: u64 = 1 << 20;
 
 /// Makes the managed environment ready (`venv`, and grpcio by `pip`: some seconds, once), so that the first job does
 /// not have to. `progress` hears what takes long. Jobs that name an interpreter do not need it.
@@ -91,7 +95,7 @@ pub fn hardening() -> Vec<Layer> {
 
 /// Whether the kernel confines workers in full: the promise of no access to the host hangs on it.
 pub(crate) fn confines() -> bool {
-    hardening().iter().all(Layer::is_in_force)
+    hardening().iter().all(|layer| layer.optional || layer.is_in_force())
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
@@ -107,6 +111,15 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
             ExecutionMode::Process,
             "cannot measure CPU time on this system: leave the CPU limit out",
         ));
+    }
+    if options.limits.stack.is_some_and(|stack| stack < LEAST_STACK) {
+        return Err(Error::refused(
+            ExecutionMode::Process,
+            format!("needs a stack of {} MiB for the interpreter alone: raise the stack limit", LEAST_STACK >> 20),
+        ));
+    }
+    if options.limits.stack.is_some() && !cfg!(target_os = "linux") {
+        return Err(Error::refused(ExecutionMode::Process, "cannot limit a stack on this system: leave the limit out"));
     }
     if options.hardening == Hardening::Off && options.require.contains(&Promise::NoHostAccess) {
         return Err(Error::refused(
@@ -127,6 +140,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         program: guest::program(&interpreter, &options.paths)?,
         hardening: options.hardening,
         memory: options.limits.memory,
+        stack: options.limits.stack,
         reply: options.limits.result,
         log: log.clone(),
     })))
@@ -141,6 +155,7 @@ pub(crate) fn sandboxes(program: Program, options: &JobOptions, log: &Arc<JobLog
         program,
         hardening: options.hardening,
         memory: None,
+        stack: None,
         reply: options.limits.result,
         log: log.clone(),
     })))

@@ -22,6 +22,7 @@ use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::NamedService;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::group::Groups;
 use super::link::{Closed, Link};
 use super::place::Place;
 use crate::Error;
@@ -40,6 +41,8 @@ const SLACK: usize = 1 << 10;
 #[derive(Debug)]
 pub struct Server {
     place: Place,
+    /// Control groups for the workers, where the host can make them.
+    pub groups: Option<Arc<Groups>>,
     socket: PathBuf,
     guests: Arc<Guests>,
     accepting: JoinHandle<()>,
@@ -78,7 +81,7 @@ impl Server {
                 tracing::warn!("the server of process mode has stopped: {error}");
             }
         });
-        Ok(Server { place, socket, guests, accepting })
+        Ok(Server { place, groups: Groups::new(), socket, guests, accepting })
     }
 
     /// Where to dial.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::group::Group;
 use super::output::Output;
 use super::sys;
 use super::sys::confine::{Step, confine};
@@ -39,15 +40,22 @@ pub struct Spec<'a> {
     pub directory: TempDir,
     /// What confines it, beside a session of its own.
     pub confinement: Vec<Step>,
+    /// The control group that it enters, where there is one: gone with the worker.
+    pub group: Option<Group>,
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy)]
-pub struct End(pub ExitStatus);
+pub struct End {
+    /// What it left to its parent.
+    pub status: ExitStatus,
+    /// Whether the kernel ended it because the memory of its group was used up.
+    pub out_of_memory: bool,
+}
 
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.signal(), self.0.code()) {
+        match (self.status.signal(), self.status.code()) {
             (Some(signal), _) => match signal_name(signal) {
                 Some(name) => write!(f, "it was killed by signal {signal} ({name})"),
                 None => write!(f, "it was killed by signal {signal}"),
@@ -80,6 +88,8 @@ pub struct Worker {
     pub pid: u32,
     /// What it writes to its standard streams.
     pub output: Output,
+    /// Its control group, as long as it lives.
+    pub group: Option<Arc<Group>>,
     life: Arc<Life>,
     _directory: TempDir,
 }
@@ -119,12 +129,14 @@ impl Worker {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::isolate(&mut command);
         confine(&mut command, spec.confinement);
+        let group = spec.group.map(Arc::new);
+        let left = group.clone();
         let (sender, started) = mpsc::sync_channel(1);
         // The kernel kills a worker when the thread that started it ends, so that thread is the one that waits for it.
         thread::Builder::new()
             .name("cloister-worker".into())
             .stack_size(WATCHER_STACK)
-            .spawn(move || watch(command, &sender, on_end))
+            .spawn(move || watch(command, &sender, left, on_end))
             .map_err(|error| Error::internal(format!("no thread for a worker: {error}")))?;
         let started = started.recv().map_err(|_| Error::internal("a worker's thread failed"))?;
         let Started { life, stdout, stderr } = started.map_err(|error| {
@@ -135,7 +147,7 @@ impl Worker {
         })?;
         let killer = Killer(life.clone());
         let output = Output::new(stdout, stderr, log).inspect_err(|_| killer.kill())?;
-        Ok(Worker { pid: life.pid, output, life, _directory: spec.directory })
+        Ok(Worker { pid: life.pid, output, group, life, _directory: spec.directory })
     }
 
     /// How to kill it from elsewhere.
@@ -176,7 +188,12 @@ struct Started {
 }
 
 /// The thread of one worker: starts it, waits, kills what it left behind, reaps.
-fn watch(mut command: Command, started: &mpsc::SyncSender<std::io::Result<Started>>, on_end: impl FnOnce()) {
+fn watch(
+    mut command: Command,
+    started: &mpsc::SyncSender<std::io::Result<Started>>,
+    group: Option<Arc<Group>>,
+    on_end: impl FnOnce(),
+) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -200,8 +217,15 @@ fn watch(mut command: Command, started: &mpsc::SyncSender<std::io::Result<Starte
     let mut end = life.end.lock().unwrap_or_else(PoisonError::into_inner);
     // Children that it left in its group go with it. Its own number is still taken: it has not been reaped.
     sys::kill_group(pid);
+    let out_of_memory = group.as_ref().is_some_and(|group| group.ran_out_of_memory());
+    // And so do those that have left it, where the kernel knows them by their control group.
+    if let Some(group) = &group {
+        group.kill();
+    }
     let status = child.wait().inspect_err(|error| tracing::warn!("worker {pid} cannot be reaped: {error}"));
-    *end = Some(End(status.unwrap_or_default()));
+    // Before anybody hears of the end: the worker's own reference is then the last.
+    drop(group);
+    *end = Some(End { status: status.unwrap_or_default(), out_of_memory });
     life.ended.notify_all();
 }
 
@@ -221,6 +245,7 @@ mod tests {
             environment: &[("ONLY", "this")],
             directory: tempfile::tempdir().unwrap(),
             confinement: Vec::new(),
+            group: None,
         };
         (Worker::start(spec, &log, on_end).unwrap(), log)
     }
@@ -279,7 +304,7 @@ mod tests {
     fn it_lives_on_when_the_thread_that_asked_for_it_ends() {
         let (worker, log) = thread::spawn(|| start("read line; echo $line", || {})).join().unwrap();
         assert_eq!(logged(&worker, &log), "\n");
-        assert!(worker.end_within(BURIAL).unwrap().0.success());
+        assert!(worker.end_within(BURIAL).unwrap().status.success());
     }
 
     #[test]
@@ -292,6 +317,7 @@ mod tests {
             environment: &[],
             directory: tempfile::tempdir().unwrap(),
             confinement: Vec::new(),
+            group: None,
         };
         let log = Arc::new(JobLog::new(0));
         let error = Worker::start(spec, &log, || {}).unwrap_err();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _signal
 import _thread
+import gc
 import io
 import sys
 import threading
@@ -148,4 +149,9 @@ def prepare(sources: Dict[str, str], write: Write, follow: Follow, ours: bool) -
             setattr(module, name, _following(getattr(module, name), follow))
     from cloister._harness import Harness
 
+    if ours:
+        # As in the other modes: what is there now stays for ever, and a bundle's rows are not a reason to look for cycles.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000)
     return Harness, Interrupted

@@ -67,6 +67,9 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
     if account.limits_cpu() {
         return refuse("cannot keep a CPU limit: choose process or wasm mode");
     }
+    if options.limits.stack.is_some() {
+        return refuse("cannot limit a stack, the threads are the host's: choose process mode");
+    }
     Ok(Box::new(ThreadFactory {
         interpreter: Interpreter::shared()?,
         log: log.clone(),

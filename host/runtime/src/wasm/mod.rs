@@ -115,6 +115,12 @@ fn memory_of(options: &JobOptions) -> Result<u64, Error> {
     if !options.paths.is_empty() {
         return refuse("cannot read directories of the host: give modules as files, or choose process mode");
     }
+    if options.limits.stack.is_some() {
+        return refuse(&format!(
+            "has a stack of {} MiB in every sandbox: leave the stack limit out, or choose process mode",
+            STACK >> 20
+        ));
+    }
     let memory = options.limits.memory.unwrap_or(Limits::DEFAULT_WASM_MEMORY);
     if memory > MAX_MEMORY {
         return refuse(&format!(

@@ -34,6 +34,14 @@ pub(super) struct Booleans<'a> {
 
 impl Encode for Booleans<'_> {
     fn encode(&self, out: &mut Vec<u8>, rows: Range<usize>) -> Result<(), FrameError> {
+        if rows.len() < FEW {
+            out.extend(rows.map(|row| match self.array.is_valid(row).then(|| self.array.value(row)) {
+                Some(true) => tag::TRUE,
+                Some(false) => tag::FALSE,
+                None => tag::NONE,
+            }));
+            return Ok(());
+        }
         blocks(self.array.nulls(), rows, |rows, valid| {
             let values = bits::word(self.array.values(), rows.start, rows.len());
             let mut tags = [tag::NONE; BLOCK];

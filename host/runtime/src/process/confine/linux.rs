@@ -8,10 +8,14 @@ use std::sync::OnceLock;
 use super::{Bounds, LAYERS, calls, files, gate};
 use crate::Error;
 use crate::hardening::Hardening;
+use crate::process::group::Group;
 use crate::process::sys::confine::{Step, try_out};
 
 /// Without core dumps a crash leaves no file in the worker's directory, or wherever the kernel is told to put it.
 const NO_CORE: (u32, u64) = (libc::RLIMIT_CORE as u32, 0);
+
+/// The stack of a worker's main thread, and by default of its others.
+const STACK: u32 = libc::RLIMIT_STACK as u32;
 
 /// A worker writes no files, so that their size can be none, and locks no memory. 512 descriptors are for connections
 /// and for packages that keep data files open.
@@ -62,12 +66,16 @@ fn try_all() -> std::io::Result<[bool; LAYERS.len()]> {
 /// # Errors
 /// [`Error::Internal`] if a layer that the kernel has cannot be made ready.
 pub fn steps(bounds: Bounds<'_>) -> Result<Vec<Step>, Error> {
-    if bounds.hardening == Hardening::Off {
-        return Ok(vec![Step::Limits(std::slice::from_ref(&NO_CORE))]);
-    }
     let fail = |what: &dyn Display| Error::internal(format!("a worker cannot be confined: {what}"));
+    // First, while it may: what follows takes away the right to.
+    let door = bounds.group.map(Group::door).transpose().map_err(|error| fail(&error))?;
+    let stack = bounds.stack.map(|bytes| Step::Limit(STACK, bytes));
+    let mut steps: Vec<Step> = door.map(Step::Group).into_iter().chain(stack).collect();
+    if bounds.hardening == Hardening::Off {
+        steps.push(Step::Limits(std::slice::from_ref(&NO_CORE)));
+        return Ok(steps);
+    }
     let [descriptors, privileges, files, gate, limits, calls] = available();
-    let mut steps = Vec::new();
     if descriptors {
         steps.push(Step::Descriptors);
     }

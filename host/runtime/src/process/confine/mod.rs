@@ -17,6 +17,7 @@ mod kernel;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::group::{self, Group};
 use super::link::Link;
 use super::program::Program;
 use crate::hardening::{Hardening, Layer};
@@ -58,13 +59,20 @@ pub fn layers() -> Vec<Layer> {
         ("environment", "an empty environment, and an empty working directory of its own"),
         ("session", "a session and process group of its own, killed with its host"),
     ];
-    let always = always.into_iter().map(|(name, keeps)| Layer { name, keeps, missing: None });
+    let always = always.into_iter().map(|(name, keeps)| Layer { name, keeps, missing: None, optional: false });
     let kernels = LAYERS.iter().zip(kernel::available()).map(|((name, keeps, needs), available)| Layer {
         name,
         keeps,
         missing: (!available).then_some(*needs),
+        optional: false,
     });
-    always.chain(kernels).collect()
+    always.chain(kernels).chain([control_group()]).collect()
+}
+
+/// A second wall, which most hosts may not build: what it keeps is kept by the others as well, less exactly.
+fn control_group() -> Layer {
+    let keeps = "no more memory, processes and threads than allowed, whatever they are used for; ended as a whole";
+    Layer { name: "control group", keeps, missing: group::missing(), optional: true }
 }
 
 /// Whether a job may start that insists on `hardening`.
@@ -75,8 +83,9 @@ pub fn check(hardening: Hardening, mode: ExecutionMode) -> Result<(), Error> {
     if hardening != Hardening::Required {
         return Ok(());
     }
+    let required = layers().into_iter().filter(|layer| !layer.optional);
     let missing: Vec<String> =
-        layers().into_iter().filter_map(|layer| Some(format!("{} ({})", layer.name, layer.missing?))).collect();
+        required.filter_map(|layer| Some(format!("{} ({})", layer.name, layer.missing?))).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -96,6 +105,10 @@ pub struct Bounds<'a> {
     pub directory: &'a Path,
     /// Whether the job's memory is limited.
     pub memory_limited: bool,
+    /// The job's limit on a stack.
+    pub stack: Option<u64>,
+    /// The control group that it enters.
+    pub group: Option<&'a Group>,
     /// The host's socket, and the link on which the worker will say hello.
     pub socket: &'a Path,
     pub link: &'a Arc<Link>,

@@ -18,12 +18,16 @@ const TRIED: i32 = 1 << 16;
 
 /// One step of confinement.
 pub enum Step {
+    /// Enters a control group through its `cgroup.procs`.
+    Group(OwnedFd),
     /// Closes, at exec, every descriptor but the standard streams.
     Descriptors,
     /// Gives up all capabilities, and the means to gain new privileges by exec.
     Privileges,
     /// Sets resource limits, soft and hard: pairs of a resource and its value.
     Limits(&'static [(u32, u64)]),
+    /// Sets one resource limit, soft and hard.
+    Limit(u32, u64),
     /// Enforces a landlock ruleset.
     Files(OwnedFd),
     /// Installs a seccomp filter.
@@ -80,6 +84,12 @@ fn prctl(option: c_int, argument: c_ulong) -> c_int {
 impl Step {
     fn take(&mut self) -> io::Result<()> {
         match self {
+            Step::Group(door) => {
+                // `0` is whoever writes it.
+                // SAFETY: the byte is readable, and the descriptor is open.
+                let written = unsafe { libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) };
+                check(written as libc::c_long)
+            }
             Step::Descriptors => {
                 let (first, last, flags) = (3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
                 // By flag, not at once: the standard library reports a failing exec through a descriptor of its own.
@@ -89,6 +99,7 @@ impl Step {
             }
             Step::Privileges => drop_privileges(),
             Step::Limits(limits) => limits.iter().try_for_each(|(resource, value)| limit(*resource, *value)),
+            Step::Limit(resource, value) => limit(*resource, *value),
             Step::Files(ruleset) => {
                 // SAFETY: landlock_restrict_self takes a descriptor, which is open, and flags.
                 let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
