@@ -37,7 +37,8 @@ fn everything_is_measured_and_written() {
         let series = group["series"].as_array().expect("series");
         let names: Vec<&str> = series.iter().filter_map(|series| series["variant"].as_str()).collect();
         assert_eq!(names[..4], ["native Rust", "bare CPython", "thread", "thread, no deadline"], "{group}");
-        assert_eq!(names[4..], ["wasm", "wasm, no deadline", "process", "process, no deadline"], "{group}");
+        assert_eq!(names[4..7], ["wasm", "wasm, no deadline", "wasm in a worker"], "{group}");
+        assert_eq!(names[7..], ["process", "process, no deadline"], "{group}");
         for one in series {
             assert_eq!(one["samples"].as_array().map(Vec::len), Some(2), "{one}");
             assert!(one["wall"]["median"].as_f64() > Some(0.0), "{one}");
@@ -92,6 +93,7 @@ fn the_abuse_suite_is_run() {
     let cases = report["isolation"]["cases"].as_array().expect("cases");
     let modes = |mode: &str| cases.iter().filter(|case| case["mode"] == mode).count();
     assert!(modes("wasm") > 2 && modes("thread") > 2 && modes("process") > 2, "{cases:?}");
+    assert_eq!(modes("wasm-worker"), modes("wasm"), "{cases:?}");
     assert!(cases.iter().all(|case| case["as_expected"] == true), "{cases:?}");
     let held = ["contained", "refused"];
     let wasm: Vec<&Value> = cases.iter().filter(|case| case["mode"] == "wasm").collect();

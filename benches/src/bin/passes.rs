@@ -2,5 +2,6 @@
 //! in every run. `cargo run --release -p cloister-benches --bin passes -- MODE WORKLOAD COUNT`.
 
 fn main() -> anyhow::Result<()> {
+    cloister::worker::run_if_asked();
     cloister_benches::report::passes(&std::env::args().skip(1).collect::<Vec<_>>())
 }

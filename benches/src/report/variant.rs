@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use cloister::{ExecutionMode, JobOptions};
+use cloister::{ExecutionMode, JobOptions, WorkerProgram};
+use cloister_isolation::Place;
 use serde::{Deserialize, Serialize};
 
 /// One way to run a workload.
@@ -30,6 +31,8 @@ pub enum Mode {
     Thread,
     /// Wasm mode.
     Wasm,
+    /// Wasm mode, its sandboxes in worker processes.
+    WasmWorker,
     /// Process mode.
     Process,
 }
@@ -47,40 +50,48 @@ pub enum Deadline {
 struct Facts {
     /// Its names in tables and pictures, with a deadline and without.
     names: [&'static str; 2],
-    /// Its column in the matrix of the abuse suite.
-    column: &'static str,
-    /// The mode of the library.
-    execution: ExecutionMode,
-    /// Whether each job has a process of its own: it takes memory and time to start.
-    workers: bool,
+    /// Where its jobs run: a mode of the library, and a column in the matrix of the abuse suite.
+    place: Place,
 }
 
 impl Mode {
     /// Every mode.
-    pub const ALL: [Mode; 3] = [Mode::Thread, Mode::Wasm, Mode::Process];
+    pub const ALL: [Mode; 4] = [Mode::Thread, Mode::Wasm, Mode::WasmWorker, Mode::Process];
 
     fn facts(self) -> Facts {
-        let facts = |names, column, execution, workers| Facts { names, column, execution, workers };
+        let facts = |names, place| Facts { names, place };
         match self {
-            Mode::Thread => facts(["thread", "thread, no deadline"], "thread", ExecutionMode::Thread, false),
-            Mode::Wasm => facts(["wasm", "wasm, no deadline"], "wasm", ExecutionMode::Wasm, false),
-            Mode::Process => facts(["process", "process, no deadline"], "process", ExecutionMode::Process, true),
+            Mode::Thread => facts(["thread", "thread, no deadline"], Place::Thread),
+            Mode::Wasm => facts(["wasm", "wasm, no deadline"], Place::Wasm),
+            Mode::WasmWorker => facts(["wasm in a worker", "wasm in a worker, no deadline"], Place::WasmWorker),
+            Mode::Process => facts(["process", "process, no deadline"], Place::Process),
         }
     }
 
     /// The options of a job in this mode.
     pub fn options(self) -> JobOptions {
-        JobOptions::new(self.facts().execution)
+        let options = JobOptions::new(self.execution());
+        if self == Mode::WasmWorker { options.worker(WorkerProgram::This) } else { options }
+    }
+
+    /// The mode of the library.
+    fn execution(self) -> ExecutionMode {
+        self.facts().place.mode()
     }
 
     /// The name of its column in the matrix of the abuse suite.
     pub fn column(self) -> &'static str {
-        self.facts().column
+        self.facts().place.name()
     }
 
     /// Whether each job has a process of its own.
     pub fn has_workers(self) -> bool {
-        self.facts().workers
+        self.facts().place.is_process()
+    }
+
+    /// What it is measured with: without a deadline only where that is a question of its own.
+    pub fn deadlines(self) -> &'static [Deadline] {
+        if self == Mode::WasmWorker { &[Deadline::On] } else { &[Deadline::On, Deadline::Off] }
     }
 
     /// The variant with the default limits.

@@ -1,11 +1,10 @@
-//! The abuse suite: which of its cases each mode contains. How long it takes does not depend on the plan.
+//! The abuse suite: which of its cases each mode contains, wasm mode in both ways. How long it takes does not depend on the plan.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cloister::ExecutionMode;
-use cloister_isolation::{Case, Launch, Verdict, suite};
+use cloister_isolation::{Case, Launch, Place, Verdict, suite};
 
 use crate::report::context::Context;
 use crate::report::interrupt;
@@ -15,19 +14,20 @@ use crate::report::plan::Plan;
 /// Runs the suite in all modes that work here.
 pub fn run(context: &mut Context) {
     context.step("abuse cases");
-    let mut modes = Vec::new();
-    for mode in ExecutionMode::ALL {
-        let prepared = cloister_isolation::prepare(mode, &|message| context.progress.line(message));
-        modes.extend(context.keep(&format!("abuse cases, {mode}"), prepared.map_err(Into::into)).map(|()| mode));
-    }
-    let matrix = in_modes(context, &modes);
+    let matrix = Launch::this_program(&[]).and_then(|launch| {
+        let mut places = Vec::new();
+        for place in Place::ALL {
+            let prepared = cloister_isolation::prepare(place, &launch, &|message| context.progress.line(message));
+            places.extend(context.keep(&format!("abuse cases, {place}"), prepared.map_err(Into::into)).map(|()| place));
+        }
+        in_places(context, &places, &launch)
+    });
     context.report.isolation = context.keep("abuse cases", matrix);
 }
 
-fn in_modes(context: &Context, modes: &[ExecutionMode]) -> Result<Matrix> {
+fn in_places(context: &Context, places: &[Place], launch: &Launch) -> Result<Matrix> {
     let cases: Vec<Case> = suite::built_in()?.into_iter().step_by(context.plan.abuse_step).collect();
-    let all = cases.iter().flat_map(|case| modes.iter().filter(|mode| case.expected(**mode).is_some())).count();
-    let launch = Launch::this_program(&[])?;
+    let all = cases.iter().flat_map(|case| places.iter().filter(|place| case.expected(**place).is_some())).count();
     let (cancelled, over, done) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     let seen = |verdict: &Verdict| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -37,7 +37,7 @@ fn in_modes(context: &Context, modes: &[ExecutionMode]) -> Result<Matrix> {
     let latest = latest(context);
     let verdicts = std::thread::scope(|scope| {
         scope.spawn(|| cancel(&cancelled, &over, latest));
-        let verdicts = cloister_isolation::run(&cases, modes, &launch, &cancelled, &seen);
+        let verdicts = cloister_isolation::run(&cases, places, launch, &cancelled, &seen);
         over.store(true, Ordering::Relaxed);
         verdicts
     })?;
@@ -64,5 +64,5 @@ fn cancel(cancelled: &AtomicBool, over: &AtomicBool, latest: Instant) {
 
 /// How long it takes, about, in seconds, each step.
 pub fn estimate(plan: &Plan) -> Vec<f64> {
-    vec![80.0 / plan.abuse_step as f64]
+    vec![100.0 / plan.abuse_step as f64]
 }

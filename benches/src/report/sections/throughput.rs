@@ -7,7 +7,7 @@ use crate::report::peers;
 use crate::report::plan::Plan;
 use crate::report::python::Bare;
 use crate::report::results::{Group, Subject};
-use crate::report::variant::{Deadline, Mode, Variant};
+use crate::report::variant::{Mode, Variant};
 use crate::report::workloads::{self, Workload};
 
 /// Measures every workload in every variant.
@@ -35,7 +35,7 @@ fn measure(context: &mut Context, workload: &Workload) {
     let bare = Bare::new(workload).and_then(|bare| Passes::new(move || bare.run(), rows, length));
     runners.extend(context.keep("bare CPython", bare).map(|runner| (Variant::Bare, Box::new(runner) as _)));
     for mode in Mode::ALL {
-        for deadline in [Deadline::On, Deadline::Off] {
+        for deadline in mode.deadlines().iter().copied() {
             let variant = Variant::Mode(mode, deadline);
             let running = Running::new(workload, mode, deadline, 1);
             let runner = running.and_then(|running| Passes::new(move || running.pass(workload), rows, length));
@@ -50,7 +50,8 @@ fn measure(context: &mut Context, workload: &Workload) {
 /// How long it takes, about, in seconds, each step.
 pub fn estimate(plan: &Plan) -> Vec<f64> {
     // Native Rust and bare CPython; each mode with and without a deadline.
-    let samples = (2 + 2 * Mode::ALL.len()) * (plan.rounds + 1);
+    let modes: usize = Mode::ALL.map(|mode| mode.deadlines().len()).iter().sum();
+    let samples = (2 + modes) * (plan.rounds + 1);
     let peers = |workload: &Workload| if plan.peers { peers::estimate_of_rows(plan, workload) } else { 0.0 };
     let step = |workload: &Workload| samples as f64 * plan.sample.as_secs_f64() + 1.0 + peers(workload);
     let workloads = plan.sizes.iter().map(|bytes| workloads::json(*bytes, 1)).chain(workloads::single_sized(1));

@@ -54,13 +54,14 @@ fn colour(variant: Variant) -> u8 {
         Variant::FlinkThread => 5,
         Variant::FlinkProcess => 6,
         Variant::Eryx => 7,
+        Variant::Mode(Mode::WasmWorker, _) => 8,
         // The next mode takes the next number, and a line of `COLOURS`.
     }
 }
 
 /// The colours of all roles, light and dark: told apart by most colour-blind people, with a contrast above 3 to the
 /// page. After Okabe and Ito.
-const COLOURS: [(&str, &str); 10] = [
+const COLOURS: [(&str, &str); 11] = [
     ("#24292f", "#d5dae0"),
     ("#d5dae0", "#3a4048"),
     ("#6e7781", "#9aa4af"),
@@ -71,6 +72,7 @@ const COLOURS: [(&str, &str); 10] = [
     ("#7a5fb5", "#b39ddb"),
     ("#b0307f", "#f08cc8"),
     ("#8a6d00", "#e6c229"),
+    ("#9c4a1a", "#e8a57c"),
 ];
 
 /// The values of the colours as CSS, for a light and for a dark page.
