@@ -57,7 +57,7 @@ fn everything_is_measured_and_written() {
     assert!(wasm[1]["memory"]["private"].as_i64() > Some(100), "{wasm:?}");
     let latencies = report["latencies"].as_array().expect("latencies");
     let paced = latencies.iter().filter(|one| one["pace"] == 1_000).count();
-    assert_eq!((latencies.len() - paced, paced), (20, 6));
+    assert_eq!((latencies.len() - paced, paced), (24, 8));
 
     let (markdown, html) = (read(directory.path(), "report.md"), read(directory.path(), "report.html"));
     let sections = ["In short", "JSON, by size", "Latency of a row", "Checkpoints", "Memory of live jobs"];

@@ -74,7 +74,7 @@ impl Image {
              pub const IMAGE_SHA256: &str = {sha256:?};\n\n\
              /// The version of the Python in [`IMAGE`].\n\
              pub const GUEST_PYTHON: &str = {python:?};\n\n\
-             /// How many bytes of the export `interrupt` the host sets to make the guest trap at its next poll.\n\
+             /// How many bytes of the export `interrupt` the guest's polls read.\n\
              pub const FLAG_BYTES: usize = {flags};\n\n\
              const COMPONENT_PATH: &str = {component:?};\n",
             flags = cloister_flatten::FLAG_BYTES,

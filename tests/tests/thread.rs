@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use arrow::array::*;
 use arrow::datatypes::DataType;
 use cloister::{
-    Argument, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream, Session,
-    thread,
+    Argument, CallOptions, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream,
+    Session, thread,
 };
 
 fn options(source: &str) -> JobOptions {
@@ -104,7 +104,7 @@ def counts() -> str:
 #[test]
 fn memory_does_not_grow() {
     let job = job(
-        "import sys\ndef f(x: int) -> int:\n    return x * 1000003\ndef blocks() -> int:\n    return sys.getallocatedblocks()\n",
+        "import gc, sys\ndef f(x: int) -> int:\n    return x * 1000003\ndef blocks() -> int:\n    gc.collect()\n    return sys.getallocatedblocks()\n",
     );
     let (f, blocks) = (function(&job, "f"), function(&job, "blocks"));
     let blocks = || blocks.call(&[], 1).expect("a count").as_primitive::<arrow::datatypes::Int64Type>().value(0);
@@ -223,12 +223,12 @@ fn a_deadline_holds_for_loading_too() {
 #[test]
 fn an_interruption_never_reaches_another_call() {
     // The deadline comes at any point of the call, also at its very end.
-    let deadline = limits(|limits| limits.deadline = Some(Duration::from_millis(20)));
+    let hurried = CallOptions::default().deadline(Duration::from_millis(20));
     let source = "import time\ndef f(x: int) -> int:\n    end = time.perf_counter() + x / 1e6\n    while time.perf_counter() < end: pass\n    return x\n";
-    let job = Session::new().job(options(source).limits(deadline)).expect("a job");
+    let job = job(source);
     let f = function(&job, "f");
     for x in 0..60 {
-        match f.call(&[ints([18_000 + 150 * x])], 1) {
+        match f.evaluate_with(&[ints([18_000 + 150 * x]).into()], 1, &hurried) {
             Ok(_) | Err(Error::Limit(Limit::Deadline { .. })) => {}
             Err(error) => panic!("{error:?}"),
         }
