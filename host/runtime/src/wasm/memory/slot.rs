@@ -15,8 +15,9 @@ use super::{GUARD, ROOM, pagemap};
 const MAPPED_FROM: usize = 8 << 10;
 
 /// What a tenant wrote is overwritten with the image, page by page, if it is no more than this. An overwritten page
-/// costs the next tenant no page fault, but stays this slot's own memory.
-const KEPT: usize = 2 << 20;
+/// costs the next tenant no page fault, but stays this slot's own memory, and is overwritten again when that one goes,
+/// whether it has used it or not. Twice what a small job writes to.
+const KEPT: usize = 512 << 10;
 
 /// Address space for one memory, and what is mapped there.
 #[derive(Debug)]
