@@ -253,9 +253,3 @@ impl Drop for Linear {
         }
     }
 }
-
-/// The parts of a sandbox's memory that are its own: it has written to them.
-#[cfg(test)]
-pub fn own(memory: &[u8]) -> Vec<std::ops::Range<usize>> {
-    pagemap::written(memory.as_ptr(), memory.len())
-}
