@@ -33,6 +33,9 @@ _repr, _str, _type, _len, _isinstance = repr, str, type, len, isinstance
 # Messages of every kind are text a host can log: no lone surrogates.
 _encode, _decode = str.encode, bytes.decode
 
+# What CPython 3.11 and 3.12 raise, in place of MemoryError, if a frame of a function of Python's finds no memory.
+_NO_FRAME = "error return without exception set"
+
 _WASM = sys.platform == "wasi"
 _C_EXTENSIONS = frozenset(
     "numpy pandas pyarrow scipy sklearn torch tensorflow jax polars duckdb lxml PIL cv2 matplotlib numba cryptography "
@@ -178,7 +181,7 @@ def encode(error: Dict[str, Any]) -> str:
 def from_exception(error: BaseException, sources: Sources, **more: Any) -> Dict[str, Any]:
     """An exception that the user's code raised."""
     cls = _type(error)
-    if issubclass(cls, MemoryError):
+    if issubclass(cls, MemoryError) or (cls is SystemError and _says(error, _NO_FRAME)):
         return problem("limit", "out of memory", exception=type_name(cls, sources.module), limit="memory", **more)
     kind, message = "user", _message(error)
     if cls is ModuleNotFoundError:
@@ -192,6 +195,11 @@ def from_exception(error: BaseException, sources: Sources, **more: Any) -> Dict[
         traceback=traceback_text(error, sources),
         **more,
     )
+
+
+def _says(error: BaseException, text: str) -> bool:
+    """Whether `error`, whose class is Python's own, has this text as its one argument; runs no code of the user's."""
+    return _len(error.args) == 1 and _type(error.args[0]) is _str and error.args[0] == text
 
 
 def _message(error: BaseException) -> str:

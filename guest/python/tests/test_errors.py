@@ -157,6 +157,10 @@ class Raised(unittest.TestCase):
         error = error_of(run("def f(): raise MemoryError"))
         self.assertEqual((error["kind"], error["limit"]), ("limit", "memory"))
         self.assertEqual(error_of(Job("raise MemoryError").loaded)["limit"], "memory")
+        error = error_of(run("def f(): raise SystemError('error return without exception set')"))
+        self.assertEqual((error["kind"], error["exception"], error["limit"]), ("limit", "SystemError", "memory"))
+        for other in ("'another'", "", "type('Hostile', (), {'__eq__': lambda *of: 1 / 0})()"):
+            self.assertEqual(error_of(run(f"def f(): raise SystemError({other})"))["kind"], "user")
         error = error_of(run("class E(Exception):\n    def __str__(self): raise MemoryError\ndef f(): raise E"))
         self.assertEqual(error["limit"], "memory")
 
