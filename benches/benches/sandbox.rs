@@ -64,17 +64,20 @@ fn forks(criterion: &mut Criterion) {
         group.bench_function("after a call", |bencher| {
             bencher.iter_batched(call, |()| parent.fork().expect("a fork"), BatchSize::NumIterations(1));
         });
-        group.bench_function("its first result", |bencher| {
-            let make = || {
-                call();
-                parent.fork().expect("a fork")
-            };
-            let run = |child: Job| {
-                child.function("f").expect("f").call(&column, rows).expect("a result");
-                child
-            };
-            bencher.iter_batched(make, run, BatchSize::NumIterations(1));
-        });
+        // As above: a slot that another fork has just left, and slots that were never used before.
+        for (name, size) in [("one slot", 1), ("never used slots", 300)] {
+            group.bench_function(format!("its first result, {name}"), |bencher| {
+                let make = || {
+                    call();
+                    parent.fork().expect("a fork")
+                };
+                let run = |child: Job| {
+                    child.function("f").expect("f").call(&column, rows).expect("a result");
+                    child
+                };
+                bencher.iter_batched(make, run, BatchSize::NumIterations(size));
+            });
+        }
         group.finish();
     }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use cloister::{Error, ExecutionMode, Job, JobOptions, Limit, Limits, Session};
+use cloister_tests::wait_for;
 
 fn job(source: &str) -> Job {
     start(JobOptions::new(ExecutionMode::Wasm).source("udf.py", source))
@@ -192,23 +193,21 @@ fn a_fork_of_a_busy_job_waits_and_one_of_a_dead_sandbox_is_loaded_anew() {
 import time
 kept = [0]
 def nap(x: int) -> int:
+    print('napping', flush=True)
     time.sleep(x / 1000)
     kept[0] += 1
     return kept[0]
 def die(x: int) -> int:
     return sum(range(10**15))
 ");
-    let (started, waited) = std::thread::scope(|scope| {
-        let start = Instant::now();
-        let busy = scope.spawn(|| call(&parent, "nap", 400));
-        std::thread::sleep(Duration::from_millis(100));
+    let naps = std::thread::scope(|scope| {
+        let busy = scope.spawn(|| call(&parent, "nap", 200));
+        wait_for(&parent, "napping");
         let child = parent.fork().expect("a fork");
-        let waited = start.elapsed();
         busy.join().expect("no panic");
-        (call(&child, "nap", 0), waited)
+        call(&child, "nap", 0)
     });
-    assert!(waited >= Duration::from_millis(390), "the fork came in the middle of a call, after {waited:?}");
-    assert_eq!(started, 2, "the fork has what the call did");
+    assert_eq!(naps, 2, "the fork has what the call did");
 
     let mut limits = Limits::default();
     limits.deadline = Some(Duration::from_millis(200));

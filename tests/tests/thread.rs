@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::*;
 use arrow::datatypes::DataType;
@@ -10,6 +10,7 @@ use cloister::{
     Argument, CallOptions, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream,
     Session, thread,
 };
+use cloister_tests::wait_for;
 
 fn options(source: &str) -> JobOptions {
     JobOptions::new(ExecutionMode::Thread).source("udf.py", source)
@@ -201,10 +202,8 @@ fn a_deadline_interrupts_python_code() {
         let f = function(&job, "f");
         f.call(&[ints([0])], 1).expect("in time");
         for x in [1, 2, 3] {
-            let start = Instant::now();
             let error = f.call(&[ints([0, x])], 2).expect_err("too late");
             assert!(matches!(error, Error::Limit(Limit::Deadline { .. })), "{error:?}");
-            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             // A new executor, so that the module is a new one too.
             assert_eq!(&f.call(&[ints([0])], 1).expect("in time again"), &ints([1]));
         }
@@ -238,10 +237,10 @@ fn an_interruption_never_reaches_another_call() {
 
 #[test]
 fn a_job_can_be_cancelled() {
-    let job = job(SPIN);
+    let job = job("def f(x: int) -> int:\n    print('running', flush=True)\n    while True: pass\n");
     let f = function(&job, "f");
     let running = std::thread::spawn(move || f.call(&[ints([1])], 1));
-    std::thread::sleep(Duration::from_millis(100));
+    wait_for(&job, "running");
     job.cancel();
     let error = running.join().expect("no panic").expect_err("cancelled");
     assert!(matches!(error, Error::Cancelled), "{error:?}");

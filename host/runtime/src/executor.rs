@@ -82,8 +82,8 @@ pub(crate) trait Executor: Send {
         false
     }
 
-    /// The harness's whole state at this moment, to start others from.
-    fn snapshot(&mut self) -> Result<Arc<dyn Snapshot>, Error> {
+    /// The harness's whole state at this moment, to start others from, in at most `_most` bytes.
+    fn snapshot(&mut self, _most: u64) -> Result<Arc<dyn Snapshot>, Error> {
         Err(Error::internal("a copy of a harness that cannot be copied"))
     }
 }

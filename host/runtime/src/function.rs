@@ -125,6 +125,16 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
+    /// Whether it is what `other` asks for: all but the handle, which is the job's to give.
+    pub fn is_for(&self, other: &Binding) -> bool {
+        let Binding { handle: _, function, arguments, constants, result, on_error } = self;
+        *function == other.function
+            && *arguments == other.arguments
+            && *constants == other.constants
+            && *result == other.result
+            && *on_error == other.on_error
+    }
+
     fn fits(&self, arguments: &[Argument]) -> bool {
         self.arguments.len() == arguments.len()
             && self.arguments.iter().zip(&self.constants).zip(arguments).all(|((data_type, constant), argument)| {

@@ -43,12 +43,8 @@ impl Origin {
             renew = protocol::read_int(reply)?;
             Ok(())
         })?;
-        let snapshot = slot.executor.snapshot()?;
-        let used = snapshot.bytes();
-        if used > most {
-            return Err(Limit::CheckpointSize { limit: most, used }.into());
-        }
-        let held = context.account.hold(used)?;
+        let snapshot = slot.executor.snapshot(most)?;
+        let held = context.account.hold(snapshot.bytes())?;
         Ok(Origin { snapshot, _held: held, bound: slot.bound, renew: renew != 0, fork })
     }
 

@@ -70,3 +70,33 @@ impl Job {
         Ok(Job { inner: Arc::new(inner), functions: self.functions.clone(), refusal: self.refusal.clone() })
     }
 }
+
+#[cfg(all(test, feature = "wasm"))]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+    use crate::{JobOptions, Session};
+
+    fn bindings(job: &Job) -> usize {
+        job.inner.binds.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    #[test]
+    fn what_was_bound_is_not_bound_again() {
+        let options = JobOptions::new(ExecutionMode::Wasm).source("udf.py", "def f(x: int) -> int: return x + 1\n");
+        let parent = Session::new().job(options).expect("a job");
+        let call = |job: &Job| {
+            let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+            job.function("f").expect("f").call(&[column], 1).expect("a result");
+        };
+        call(&parent);
+        call(&parent);
+        assert_eq!(bindings(&parent), 1, "another handle of the function has its binding");
+        let child = parent.fork().expect("a fork");
+        call(&child);
+        assert_eq!(bindings(&child), 1, "a fork has its origin's bindings");
+    }
+}

@@ -30,8 +30,8 @@ pub(crate) struct JobInner {
     pub(super) setup: Vec<Vec<u8>>,
     /// What further executors start from, once there is something.
     pub(super) copies: Copies,
-    /// The BIND requests in order of their handles.
-    pub(super) binds: Mutex<Vec<Arc<Vec<u8>>>>,
+    /// In order of their handles.
+    pub(super) binds: Mutex<Vec<Bound>>,
     pub(super) log: Arc<JobLog>,
     pub(super) cancelled: Arc<AtomicBool>,
     pub(super) counters: Counters,
@@ -39,6 +39,13 @@ pub(crate) struct JobInner {
     /// For the setup, which stays in memory.
     pub(super) _held: MemoryCharge,
     pub(super) membership: Membership,
+}
+
+/// A binding of a job, and the request that makes it in a harness.
+#[derive(Clone)]
+pub(super) struct Bound {
+    binding: Arc<Binding>,
+    request: Arc<Vec<u8>>,
 }
 
 impl std::fmt::Debug for JobInner {
@@ -145,27 +152,34 @@ impl JobInner {
     /// Sends the bindings that this harness has not seen.
     fn follow(&self, slot: &mut Slot, context: &CallContext<'_>) -> Result<(), Error> {
         loop {
-            let Some(request) = self.binds.lock().unwrap_or_else(PoisonError::into_inner).get(slot.bound).cloned()
-            else {
+            let Some(next) = self.binds.lock().unwrap_or_else(PoisonError::into_inner).get(slot.bound).cloned() else {
                 return Ok(());
             };
-            slot.bind(&request, context)?;
+            slot.bind(&next.request, context)?;
         }
     }
 
-    /// Registers a binding, trying it in one harness first: one that fails leaves nothing behind.
+    /// The job's binding that is like this one. A new one is tried in one harness first: if that fails, it leaves
+    /// nothing behind.
     pub fn bind(&self, mut binding: Binding, options: &CallOptions) -> Result<Arc<Binding>, Error> {
+        if let Some(known) = known(&self.binds.lock().unwrap_or_else(PoisonError::into_inner), &binding) {
+            return Ok(known);
+        }
         self.with_slot(options, |slot, context| {
             let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
             // Another thread may have bound something since this slot followed.
             while slot.bound < binds.len() {
-                slot.bind(&binds[slot.bound], context)?;
+                slot.bind(&binds[slot.bound].request, context)?;
+            }
+            if let Some(known) = known(&binds, &binding) {
+                return Ok(known);
             }
             binding.handle = binds.len() as i64;
             let request = protocol::bind(&binding)?;
             slot.bind(&request, context)?;
-            binds.push(Arc::new(request));
-            Ok(Arc::new(binding))
+            let binding = Arc::new(binding);
+            binds.push(Bound { binding: binding.clone(), request: Arc::new(request) });
+            Ok(binding)
         })
     }
 
@@ -281,4 +295,9 @@ impl JobInner {
             other => other,
         }
     }
+}
+
+/// The binding among these that is for the same thing.
+fn known(binds: &[Bound], binding: &Binding) -> Option<Arc<Binding>> {
+    binds.iter().find(|bound| bound.binding.is_for(binding)).map(|bound| bound.binding.clone())
 }

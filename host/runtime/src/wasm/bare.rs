@@ -33,7 +33,7 @@ impl BareSandbox {
 
     /// Its image, to start others from.
     pub fn image(&mut self) -> Result<BareImage, Error> {
-        self.0.snapshot().map(BareImage)
+        self.0.snapshot(u64::MAX).map(BareImage)
     }
 }
 

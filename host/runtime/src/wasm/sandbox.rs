@@ -8,9 +8,9 @@ use std::time::Instant;
 use arrow::array::ArrayRef;
 use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
-use super::columns::{Columns, Guest};
+use super::columns::{Columns, Guest, Known};
 use super::engine::Engine;
-use super::memory::{Image, Polled, Ticket};
+use super::memory::{Image, NoImage, Polled, Ticket};
 use super::state::State;
 use super::watch::Place;
 use super::{settings, stack};
@@ -54,12 +54,13 @@ impl Sandbox {
         account: Arc<Account>,
         columns: Option<usize>,
     ) -> Result<Sandbox, Error> {
-        Sandbox::start(engine, &engine.base, State::new(memory_limit, log, cancelled, account), columns)
+        let state = State::new(memory_limit, log, cancelled, account);
+        Sandbox::start(engine, &engine.base, state, columns.map(Known::nothing))
     }
 
     /// A sandbox whose memory is that of `image`. The rest of an instance's state is one global, the stack pointer,
     /// which between calls has the value that it starts with.
-    fn start(engine: &Arc<Engine>, image: &Arc<Image>, state: State, columns: Option<usize>) -> Result<Sandbox, Error> {
+    fn start(engine: &Arc<Engine>, image: &Arc<Image>, state: State, columns: Option<Known>) -> Result<Sandbox, Error> {
         let cancelled = state.cancelled.clone();
         let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| state);
@@ -84,10 +85,10 @@ impl Sandbox {
         let free = function(&mut store, &instance, &exports.free)?;
         let host_realloc = function(&mut store, &instance, &exports.host_realloc)?;
         let columns = match columns {
-            Some(reply_limit) => {
+            Some(known) => {
                 let run = function(&mut store, &instance, &exports.columns_run)?;
                 let release = function(&mut store, &instance, &exports.columns_release)?;
-                Some(Columns::new(run, release, reply_limit))
+                Some(Columns::new(run, release, known))
             }
             None => None,
         };
@@ -308,20 +309,21 @@ impl Executor for Sandbox {
         true
     }
 
-    fn snapshot(&mut self) -> Result<Arc<dyn Snapshot>, Error> {
+    fn snapshot(&mut self, most: u64) -> Result<Arc<dyn Snapshot>, Error> {
         if !self.alive {
             return Err(Error::internal("an image of a dead sandbox was asked for"));
         }
         let state = self.store.data();
         let (memory_limit, born) = (state.memory_limit, state.born);
-        let image = self.image.take(self.memory.data(&self.store)).map_err(|error| {
-            Error::missing(
+        let image = self.image.take(self.memory.data(&self.store), most).map_err(|error| match error {
+            NoImage::TooLarge(used) => Limit::CheckpointSize { limit: most, used: used as u64 }.into(),
+            NoImage::System(error) => Error::missing(
                 format!("no memory for the image of a sandbox: {error}"),
                 "free memory, or allow this process more open files (`ulimit -n`)",
-            )
+            ),
         })?;
         let engine = self.engine.clone();
-        let columns = self.columns.as_ref().map(Columns::reply_limit);
+        let columns = self.columns.as_ref().map(|columns| columns.known().clone());
         Ok(Arc::new(SandboxImage { engine, image, memory_limit, columns, born }))
     }
 }
@@ -331,7 +333,7 @@ struct SandboxImage {
     engine: Arc<Engine>,
     image: Arc<Image>,
     memory_limit: u64,
-    columns: Option<usize>,
+    columns: Option<Known>,
     /// Where the guest's monotonic clock started: it must not run backwards for who has read it.
     born: Instant,
 }
@@ -341,7 +343,7 @@ impl Snapshot for SandboxImage {
         let (cancelled, account) = (context.cancelled.clone(), context.account.clone());
         let mut state = State::new(self.memory_limit, log.clone(), cancelled, account);
         state.born = self.born;
-        Ok(Box::new(Sandbox::start(&self.engine, &self.image, state, self.columns)?))
+        Ok(Box::new(Sandbox::start(&self.engine, &self.image, state, self.columns.clone())?))
     }
 
     fn prepare(&self) {

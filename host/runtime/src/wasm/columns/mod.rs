@@ -39,12 +39,25 @@ type Native = [u32; 10];
 pub(super) struct Columns {
     run: TypedFunc<u32, u32>,
     release: TypedFunc<(), ()>,
+    known: Known,
+}
+
+/// What the loop knows of its sandbox's memory: true of every copy of that memory too.
+#[derive(Clone)]
+pub(super) struct Known {
     /// By the bindings' handles.
     natives: Vec<Option<Native>>,
     /// A block of the guest's, in which plans and columns are put.
     scratch: Option<Block>,
     /// The most bytes of a result.
     reply_limit: usize,
+}
+
+impl Known {
+    /// Nothing, of a memory in which nothing is bound. `reply_limit`: the most bytes of a result.
+    pub fn nothing(reply_limit: usize) -> Known {
+        Known { natives: Vec::new(), scratch: None, reply_limit }
+    }
 }
 
 /// The pointer is the guest's word: that the block lies in its memory is checked at each use.
@@ -63,32 +76,32 @@ pub(super) struct Guest<'s> {
 }
 
 impl Columns {
-    pub fn new(run: TypedFunc<u32, u32>, release: TypedFunc<(), ()>, reply_limit: usize) -> Columns {
-        Columns { run, release, natives: Vec::new(), scratch: None, reply_limit }
+    pub fn new(run: TypedFunc<u32, u32>, release: TypedFunc<(), ()>, known: Known) -> Columns {
+        Columns { run, release, known }
     }
 
-    /// The most bytes of a result.
-    pub fn reply_limit(&self) -> usize {
-        self.reply_limit
+    /// What it knows of its sandbox's memory.
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// The plan for a bundle, if its types are ones of this module.
     pub fn plan(&self, binding: &Binding, arguments: &[Argument], rows: usize) -> Option<Plan> {
-        Plan::new(binding, arguments, rows, self.reply_limit)
+        Plan::new(binding, arguments, rows, self.known.reply_limit)
     }
 
     /// Whether the harness has said where this binding's function lies.
     pub fn knows(&self, binding: &Binding) -> bool {
-        usize::try_from(binding.handle).is_ok_and(|handle| self.natives.get(handle).is_some_and(Option::is_some))
+        usize::try_from(binding.handle).is_ok_and(|handle| self.known.natives.get(handle).is_some_and(Option::is_some))
     }
 
     /// Takes the harness's reply to [`protocol::native`].
     pub fn learn(&mut self, binding: &Binding, reply: &[u8]) -> Result<(), Error> {
         let handle = usize::try_from(binding.handle).map_err(|_| Error::internal("a handle that was not bound"))?;
-        if self.natives.len() <= handle {
-            self.natives.resize(handle + 1, None);
+        if self.known.natives.len() <= handle {
+            self.known.natives.resize(handle + 1, None);
         }
-        self.natives[handle] = Some(protocol::read_native(reply)?);
+        self.known.natives[handle] = Some(protocol::read_native(reply)?);
         Ok(())
     }
 
@@ -100,7 +113,7 @@ impl Columns {
         arguments: &[Argument],
         plan: &Plan,
     ) -> wasmtime::Result<Result<ArrayRef, Error>> {
-        let native = usize::try_from(binding.handle).ok().and_then(|handle| self.natives.get(handle).copied());
+        let native = usize::try_from(binding.handle).ok().and_then(|handle| self.known.natives.get(handle).copied());
         let native = native.flatten().ok_or_else(|| broken("an unknown binding"))?;
         let Some(block) = self.reserve(guest, plan.size)? else {
             return Ok(Err(out_of_memory()));
@@ -124,7 +137,7 @@ impl Columns {
         };
         if large {
             self.release.call(&mut *guest.store, ())?;
-            self.scratch = None;
+            self.known.scratch = None;
             guest.free.call(&mut *guest.store, block.pointer)?;
         }
         Ok(outcome)
@@ -132,9 +145,9 @@ impl Columns {
 
     /// Forgets all bindings, and gives back what is kept between calls.
     pub fn forget(&mut self, guest: &mut Guest<'_>) -> wasmtime::Result<()> {
-        self.natives.clear();
+        self.known.natives.clear();
         self.release.call(&mut *guest.store, ())?;
-        match self.scratch.take() {
+        match self.known.scratch.take() {
             Some(block) => guest.free.call(&mut *guest.store, block.pointer),
             None => Ok(()),
         }
@@ -142,11 +155,11 @@ impl Columns {
 
     /// A block of at least `size` bytes; none when the guest has no memory for it.
     fn reserve(&mut self, guest: &mut Guest<'_>, size: usize) -> wasmtime::Result<Option<Block>> {
-        if let Some(block) = self.scratch {
+        if let Some(block) = self.known.scratch {
             if block.capacity >= size {
                 return Ok(Some(block));
             }
-            self.scratch = None;
+            self.known.scratch = None;
             guest.free.call(&mut *guest.store, block.pointer)?;
         }
         let capacity = size.next_power_of_two().max(4096).min(size.max(KEPT));
@@ -155,8 +168,8 @@ impl Columns {
         if pointer == 0 {
             return Ok(None);
         }
-        self.scratch = Some(Block { pointer, capacity });
-        Ok(self.scratch)
+        self.known.scratch = Some(Block { pointer, capacity });
+        Ok(self.known.scratch)
     }
 }
 

@@ -2,12 +2,13 @@
 //! a job or a fork, the pages that differ.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::changes::{Change, Changes, Plan};
 use super::pagemap;
 use super::slot::Slot;
 use super::space::{self, View};
@@ -67,73 +68,13 @@ pub struct Image {
     idle: Mutex<Vec<Slot>>,
 }
 
-/// So many runs of changed pages an image may have whatever lies between them. Each is a mapping in every sandbox, which
-/// costs about as much as copying two pages.
-const FEW_RUNS: usize = 10;
-
-/// The pages that differ from the base, and what lies between those that are close, one run behind the other in a file.
+/// Why there is no image.
 #[derive(Debug)]
-struct Changes {
-    file: File,
-    view: View,
-    runs: Vec<Run>,
-}
-
-#[derive(Debug)]
-struct Run {
-    place: Range<usize>,
-    offset: usize,
-}
-
-impl Run {
-    /// Runs whose bytes lie behind each other in a file.
-    fn behind_each_other(places: Vec<Range<usize>>) -> Vec<Run> {
-        let mut offset = 0;
-        let run = |place: Range<usize>| {
-            let run = Run { offset, place };
-            offset += run.place.len();
-            run
-        };
-        places.into_iter().map(run).collect()
-    }
-}
-
-/// The ranges of these pages, which are in ascending order. Those with the smallest gaps between them become one, gap
-/// included, as long as there are more than [`FEW_RUNS`] and the gaps are at most half as much as what changed.
-fn merged(pages: &[usize], page: usize) -> Vec<Range<usize>> {
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for start in pages {
-        match ranges.last_mut() {
-            Some(range) if *start == range.end => range.end += page,
-            _ => ranges.push(*start..*start + page),
-        }
-    }
-    let mut gaps: Vec<usize> = ranges.windows(2).map(|pair| pair[1].start - pair[0].end).collect();
-    gaps.sort_unstable();
-    gaps.truncate(ranges.len().saturating_sub(FEW_RUNS));
-    let mut room = pages.len() * page / 2;
-    let fits = gaps.iter().take_while(|gap| {
-        let fits = **gap <= room;
-        room = room.saturating_sub(**gap);
-        fits
-    });
-    let Some(widest) = fits.last().copied() else { return ranges };
-    let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start - last.end <= widest => last.end = range.end,
-            _ => merged.push(range),
-        }
-    }
-    merged
-}
-
-/// One run of changed bytes: where it belongs, what it is, and where that lies in the file.
-pub struct Change<'i> {
-    pub place: Range<usize>,
-    pub bytes: &'i [u8],
-    pub file: &'i File,
-    pub offset: usize,
+pub enum NoImage {
+    /// It would hold so many bytes, more than it may.
+    TooLarge(usize),
+    /// The system has no room for it.
+    System(io::Error),
 }
 
 impl Image {
@@ -155,7 +96,12 @@ impl Image {
 
     /// How many bytes differ from the base, and are held in memory once for all sandboxes that start from here.
     pub fn changed_bytes(&self) -> usize {
-        self.changes.as_ref().map_or(0, |changes| changes.view.bytes().len())
+        self.changes.as_ref().map_or(0, |changes| changes.bytes().len())
+    }
+
+    /// Whether nothing of it is mapped but the base.
+    pub fn is_copied(&self) -> bool {
+        self.changes.as_ref().is_none_or(Changes::are_few)
     }
 
     /// The image of the base alone, unless this is it.
@@ -170,44 +116,35 @@ impl Image {
 
     /// What a page has that starts at `at`; `None`: zeros.
     pub fn page(&self, at: usize) -> Option<&[u8]> {
-        let page = space::page();
-        if let Some(changes) = &self.changes {
-            let run = changes.runs.partition_point(|run| run.place.end <= at);
-            if let Some(run) = changes.runs.get(run).filter(|run| run.place.start <= at) {
-                let start = run.offset + at - run.place.start;
-                return changes.view.bytes().get(start..start + page);
-            }
+        match self.changes.as_ref().and_then(|changes| changes.page(at)) {
+            Some(page) => Some(page),
+            None => self.base.bytes().get(at..at + space::page()),
         }
-        self.base.bytes().get(at..at + page)
     }
 
     /// What differs from the base.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
-        self.changes.iter().flat_map(|changes| {
-            changes.runs.iter().map(|run| Change {
-                place: run.place.clone(),
-                bytes: &changes.view.bytes()[run.offset..run.offset + run.place.len()],
-                file: &changes.file,
-                offset: run.offset,
-            })
-        })
+        self.changes.iter().flat_map(Changes::iter)
     }
 
-    /// The image of `memory` now, which belongs to a sandbox that was started from `self` and is not running.
-    pub fn take(self: &Arc<Image>, memory: &[u8]) -> io::Result<Arc<Image>> {
+    /// The image of `memory` now, which belongs to a sandbox that was started from `self` and is not running. It may
+    /// hold `most` bytes; nothing is copied if it would hold more.
+    pub fn take(self: &Arc<Image>, memory: &[u8], most: u64) -> Result<Arc<Image>, NoImage> {
         let page = space::page();
         // What the sandbox wrote to, and what its own image had changed already.
         let mut pages: Vec<usize> = pagemap::written(memory.as_ptr(), memory.len())
             .into_iter()
-            .chain(self.changes.iter().flat_map(|changes| changes.runs.iter().map(|run| run.place.clone())))
+            .chain(self.changes.iter().flat_map(Changes::places))
             .flat_map(|range| range.step_by(page))
             .filter(|start| self.differs(*start..*start + page, memory))
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        let runs = Run::behind_each_other(merged(&pages, page));
-        let total = runs.last().map_or(0, |run| run.offset + run.place.len());
-        let changes = if runs.is_empty() { None } else { Some(Changes::write(runs, total, memory)?) };
+        let plan = Plan::of(&pages);
+        if plan.total as u64 > most {
+            return Err(NoImage::TooLarge(plan.total));
+        }
+        let changes = (plan.total > 0).then(|| plan.hold(memory)).transpose().map_err(NoImage::System)?;
         let root = Some(self.root.as_ref().unwrap_or(self).clone());
         Ok(Arc::new(Image { base: self.base.clone(), length: memory.len(), changes, root, idle: Mutex::default() }))
     }
@@ -218,22 +155,5 @@ impl Image {
             Some(base) => memory[range] != *base,
             None => memory[range].iter().any(|byte| *byte != 0),
         }
-    }
-}
-
-impl Changes {
-    fn write(runs: Vec<Run>, total: usize, memory: &[u8]) -> io::Result<Changes> {
-        let mut file = space::anonymous_file()?;
-        let mut parts: Vec<IoSlice<'_>> = runs.iter().map(|run| IoSlice::new(&memory[run.place.clone()])).collect();
-        let mut parts = &mut parts[..];
-        while !parts.is_empty() {
-            match file.write_vectored(parts)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => IoSlice::advance_slices(&mut parts, written),
-            }
-        }
-        // SAFETY: the file has no name and its descriptor stays in here: nobody writes to it again.
-        let view = unsafe { View::of(&file, total)? };
-        Ok(Changes { file, view, runs })
     }
 }

@@ -1,8 +1,8 @@
 //! The memories of sandboxes, owned by the host: a sandbox starts as a copy-on-write mapping of an image, and any
 //! sandbox's memory can become an image for others.
 //!
-//! `space` (address space and system calls), `pagemap` (which pages were written to), `image` (what a memory starts
-//! as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
+//! `space` (address space and system calls), `pagemap` (which pages were written to), `image` and `changes` (what a
+//! memory starts as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
 //!
 //! # What wasmtime asks of a `MemoryCreator`, and how it is met
 //!
@@ -24,6 +24,7 @@
 //!    and the guest's reads then trap as they do outside of a memory.
 //! 7. *Send and Sync.* A slot is plain addresses; the list of idle ones is behind a lock.
 
+mod changes;
 mod image;
 mod pagemap;
 mod polled;
@@ -42,7 +43,7 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use super::settings::{self, GUARD, ROOM};
 use crate::Error;
 
-pub use image::{Base, Image};
+pub use image::{Base, Image, NoImage};
 pub use polled::Polled;
 use slot::Slot;
 
@@ -141,15 +142,28 @@ fn slot_of(image: &Arc<Image>) -> io::Result<Slot> {
 /// Cleans the slot of a tenant that started from `image`, and keeps it. One that cannot be cleaned is dropped, and its
 /// memory with it.
 fn give_back(mut slot: Slot, image: &Arc<Image>) {
-    let most = if image.root().is_some() { WARM_SLOTS_OF_AN_IMAGE } else { WARM_SLOTS };
-    // An image that nobody else holds starts no sandbox any more.
+    let keeps = |image: &Image, most| image.idle().len() < most;
     let (image, warm) = match image.root() {
-        Some(root) if Arc::strong_count(image) == 1 || image.idle().len() >= most => (root, false),
-        _ => (image, image.idle().len() < most),
+        None => (image, keeps(image, WARM_SLOTS)),
+        // An image that nobody else holds starts no sandbox any more.
+        Some(_) if Arc::strong_count(image) > 1 && keeps(image, WARM_SLOTS_OF_AN_IMAGE) => (image, true),
+        Some(root) => (root, image.is_copied() && keeps(root, WARM_SLOTS)),
     };
     match slot.reset(image, warm) {
         Ok(()) => image.idle().push(slot),
         Err(error) => tracing::warn!("a sandbox's memory is not used again: {error}"),
+    }
+}
+
+impl Drop for Image {
+    /// Its slots become the base's, where that takes no mapping.
+    fn drop(&mut self) {
+        let Some(root) = self.root().filter(|_| self.is_copied()) else { return };
+        for mut slot in std::mem::take(&mut *self.idle()) {
+            if root.idle().len() < WARM_SLOTS && slot.take_back(self).is_ok() {
+                root.idle().push(slot);
+            }
+        }
     }
 }
 

@@ -6,12 +6,12 @@
 use std::io;
 use std::ptr::NonNull;
 
+use super::changes::Change;
 use super::image::Image;
 use super::space::{self, Space};
 use super::{GUARD, ROOM, pagemap};
 
-/// Runs of at least this many bytes are mapped from the image's file; shorter ones are copied: a mapping costs about
-/// as much as copying two pages.
+/// Runs of at least this many bytes are mapped from the image's file, if it has one; shorter ones are copied.
 const MAPPED_FROM: usize = 8 << 10;
 
 /// What a tenant wrote is overwritten with the image, page by page, if it is no more than this. An overwritten page
@@ -67,15 +67,29 @@ impl Slot {
         Ok(())
     }
 
-    /// Puts what `image` has changed over the base: maps runs of at least so many bytes, copies the others.
+    /// Puts what `image` has changed over the base: maps what lies in a file, in runs of at least so many bytes, and
+    /// copies the rest.
     fn put(&mut self, image: &Image, mapped_from: usize) -> io::Result<()> {
         for change in image.changes() {
-            if change.bytes.len() >= mapped_from {
-                self.space.map_file(change.place, change.file, change.offset)?;
-            } else {
-                self.space.copy(change.place.start, change.bytes);
+            match change.file {
+                Some((file, offset)) if change.bytes.len() >= mapped_from => {
+                    self.space.map_file(change.place, file, offset)?;
+                }
+                _ => self.space.copy(change.place.start, change.bytes),
             }
         }
+        Ok(())
+    }
+
+    /// Makes a clean slot of `image`, of which nothing is mapped but its base, one of the base alone. After an error the
+    /// slot must be dropped.
+    pub fn take_back(&mut self, image: &Image) -> io::Result<()> {
+        let base = image.base.bytes();
+        for Change { place, .. } in image.changes().take_while(|change| change.place.start < base.len()) {
+            self.space.copy(place.start, &base[place.start..place.end.min(base.len())]);
+        }
+        self.space.unmap(base.len().min(self.length)..self.length)?;
+        self.length = self.length.min(base.len());
         Ok(())
     }
 

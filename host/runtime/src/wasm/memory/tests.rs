@@ -9,7 +9,7 @@ use wasm_encoder::{
 use wasmtime::{Engine, Instance, Module, Store};
 
 use super::slot::Slot;
-use super::{Base, Image, Memories, WASM_PAGE, pagemap};
+use super::{Base, Image, Memories, NoImage, WASM_PAGE, pagemap};
 use crate::wasm::settings::{self, GUARD, ROOM};
 
 /// A base of two wasm pages in which byte `i` is `i % 251`.
@@ -49,20 +49,54 @@ fn nothing_of_a_tenant_remains_in_a_slot() {
 #[test]
 fn nothing_of_a_job_s_image_remains_in_a_slot() {
     let plain = Image::of(base());
-    let mut parent = filled(&plain);
-    // Short runs are copied into a slot, long ones mapped: both must go.
-    bytes(&mut parent)[5] = 0xff;
-    bytes(&mut parent)[WASM_PAGE..].fill(0xee);
-    let image = plain.take(bytes(&mut parent)).expect("an image");
-    let mut slot = filled(&image);
-    assert_eq!(bytes(&mut slot), bytes(&mut parent));
-    for _ in 0..2 {
-        bytes(&mut slot)[WASM_PAGE - 9..WASM_PAGE + 9].fill(3);
-        slot.reset(&image, true).expect("reset");
-        assert_eq!(bytes(&mut slot), bytes(&mut parent), "the image's own slot");
+    // Few pages are copied into a slot; of many, short runs are copied and long ones mapped: all must go.
+    for (length, copied) in [(3 * WASM_PAGE, true), (20 * WASM_PAGE, false)] {
+        let mut parent = filled(&plain);
+        parent.grow(length).expect("grown");
+        bytes(&mut parent)[5] = 0xff;
+        bytes(&mut parent)[WASM_PAGE..].fill(0xee);
+        let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
+        assert_eq!(image.is_copied(), copied);
+        let mut slot = filled(&image);
+        assert_eq!(bytes(&mut slot), bytes(&mut parent));
+        for _ in 0..2 {
+            bytes(&mut slot)[WASM_PAGE - 9..WASM_PAGE + 9].fill(3);
+            slot.reset(&image, true).expect("reset");
+            assert_eq!(bytes(&mut slot), bytes(&mut parent), "the image's own slot");
+        }
+        bytes(&mut slot)[WASM_PAGE - 9..WASM_PAGE + 9].fill(4);
+        slot.reset(&plain, copied).expect("reset");
+        assert_eq!(bytes(&mut slot), plain.base.bytes());
+        slot.grow(length).expect("grown");
+        assert!(bytes(&mut slot)[2 * WASM_PAGE..].iter().all(|byte| *byte == 0));
     }
-    slot.reset(&plain, false).expect("reset");
+}
+
+#[test]
+fn clean_slots_of_an_image_that_goes_are_the_base_s() {
+    let plain = Image::of(base());
+    let mut parent = filled(&plain);
+    parent.grow(3 * WASM_PAGE).expect("grown");
+    bytes(&mut parent)[WASM_PAGE - 1..].fill(0xee);
+    let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
+    let memories = Memories::default();
+    memories.prepare(&image).expect("a slot");
+    assert_eq!((image.idle().len(), plain.idle().len()), (1, 0));
+    drop(image);
+    let mut slot = plain.idle().pop().expect("the image's slot");
     assert_eq!(bytes(&mut slot), plain.base.bytes());
+    slot.grow(3 * WASM_PAGE).expect("grown");
+    assert!(bytes(&mut slot)[2 * WASM_PAGE..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn an_image_that_may_not_be_so_large_is_not_made() {
+    let plain = Image::of(base());
+    let mut parent = filled(&plain);
+    bytes(&mut parent)[..WASM_PAGE].fill(0xee);
+    let refused = plain.take(bytes(&mut parent), WASM_PAGE as u64 - 1);
+    assert!(matches!(refused, Err(NoImage::TooLarge(WASM_PAGE))), "{refused:?}");
+    assert!(plain.take(bytes(&mut parent), WASM_PAGE as u64).is_ok());
 }
 
 #[test]
@@ -73,7 +107,7 @@ fn an_image_is_the_memory_and_does_not_follow_it() {
     for at in [0, 4096, 70_000, 3 * WASM_PAGE, 9 * WASM_PAGE - 1] {
         bytes(&mut parent)[at] ^= 0x5a;
     }
-    let image = plain.take(bytes(&mut parent)).expect("an image");
+    let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
     let expected = bytes(&mut parent).to_vec();
     bytes(&mut parent).fill(1);
     let (mut one, mut other) = (filled(&image), filled(&image));
@@ -82,7 +116,7 @@ fn an_image_is_the_memory_and_does_not_follow_it() {
     assert!(bytes(&mut other) == expected, "one sandbox's writes reach another");
     // An image of a sandbox that was started from an image has the changes of both.
     bytes(&mut other)[12_345] ^= 1;
-    let second = image.take(bytes(&mut other)).expect("an image");
+    let second = image.take(bytes(&mut other), u64::MAX).expect("an image");
     assert!(bytes(&mut filled(&second)) == bytes(&mut other));
     drop((plain, image, parent, other));
     assert_eq!(bytes(&mut filled(&second))[9 * WASM_PAGE - 1], 0x5a);
@@ -94,7 +128,7 @@ fn unchanged_memory_makes_an_empty_image() {
     let mut slot = filled(&plain);
     // Written with what was there: the kernel calls the page changed, the image does not.
     bytes(&mut slot)[0] = 0;
-    let image = plain.take(bytes(&mut slot)).expect("an image");
+    let image = plain.take(bytes(&mut slot), u64::MAX).expect("an image");
     assert_eq!(image.changed_bytes(), 0);
     assert_eq!(image.changes().count(), 0);
 }
