@@ -138,18 +138,19 @@ fn a_process_enters_before_it_runs_and_all_of_its_kin_end_with_the_group() {
     let group = groups.worker(None).unwrap();
     let mut command = Command::new("/bin/sh");
     // What it starts leaves its session and process group, not its control group.
-    command.args(["-c", "setsid sleep 1000 & cat /proc/self/cgroup; wait"]).stdout(Stdio::piped()).process_group(0);
+    let script = "setsid sleep 1000 >/dev/null & cat /proc/self/cgroup; exec >/dev/null; wait";
+    command.args(["-c", script]).stdout(Stdio::piped()).process_group(0);
     confine(&mut command, vec![Step::Group(group.door().unwrap())]);
     let mut child = command.spawn().unwrap();
     drop(command);
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut told).unwrap();
+    assert!(told.contains(group.directory.file_name().unwrap().to_str().unwrap()), "{told}");
     wait_until(|| processes(&group.directory).len() == 2);
     assert!(processes(&group.directory).contains(&child.id().to_string()));
     group.kill();
     let status = child.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL));
-    let mut told = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut told).unwrap();
-    assert!(told.contains(group.directory.file_name().unwrap().to_str().unwrap()), "{told}");
     wait_until(|| processes(&group.directory).is_empty());
     let directory = group.directory.clone();
     drop(group);
