@@ -160,6 +160,7 @@ impl Account {
     }
 
     /// Counts CPU time that was used.
+    #[cfg(any(feature = "process", feature = "wasm"))]
     pub fn spend_cpu(&self, time: Duration) {
         let time = nanoseconds(time);
         for level in self.levels() {

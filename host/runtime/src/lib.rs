@@ -32,6 +32,7 @@
 mod account;
 pub mod cache;
 mod cancel;
+#[cfg(any(feature = "process", feature = "wasm"))]
 mod cpu;
 mod error;
 mod executor;

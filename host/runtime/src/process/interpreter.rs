@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::question;
 use crate::Error;
 use crate::error::clean;
 
@@ -186,13 +187,12 @@ pub fn isolated(interpreter: &Path, arguments: &[&str]) -> Command {
 }
 
 fn ask(path: &Path) -> Result<Interpreter, Error> {
-    let output = isolated(path, &["-c", PROBE])
-        .output()
-        .map_err(|error| no_python(&format!("{} cannot be started: {error}", path.display())))?;
-    let mut found: Interpreter = match serde_json::from_slice(&output.stdout) {
-        Ok(found) if output.status.success() => found,
+    let answer = question::ask(isolated(path, &["-c", PROBE]))
+        .map_err(|error| no_python(&format!("{} cannot be asked what it is: {error}", path.display())))?;
+    let mut found: Interpreter = match serde_json::from_slice(&answer.stdout) {
+        Ok(found) if answer.succeeded => found,
         _ => {
-            let said = clean(last_lines(&output.stderr, 1).trim(), 300);
+            let said = clean(last_lines(&answer.stderr, 1).trim(), 300);
             return Err(no_python(&format!("{} is no Python, or too old ({said})", path.display())));
         }
     };

@@ -3,7 +3,7 @@
 //!
 //! `interpreter` (finds and questions a Python), `environment` (managed virtual environments), `guest` (the Python
 //! package on disk), `place` (the private directory of this host), `server` (the gRPC server that workers dial), `link`
-//! (one worker's stream as its executor sees it), `program` (what a worker runs), `worker` (one operating system process),
+//! (one worker's stream as its executor sees it), `program` (what a worker runs), `question` (asks a program what it is), `worker` (one operating system process),
 //! `output` (its standard streams), `memory` (its peak), `group` (its control group), `confine` (the kernel's layers around
 //! a worker), `executor` (a worker as the trait that the modes share), `inside` (what is known of the sandbox in a worker),
 //! `failure` (what a sandbox worker says instead of a reply), `sandboxes` (the executors of a job whose sandboxes run in
@@ -25,6 +25,7 @@ mod memory;
 mod output;
 mod place;
 mod program;
+mod question;
 #[cfg(feature = "wasm")]
 mod sandboxes;
 mod server;
@@ -47,6 +48,8 @@ use server::Server;
 pub use environment::install_requirements;
 #[cfg(feature = "wasm")]
 pub(crate) use program::{Program, SandboxTerms};
+#[cfg(feature = "wasm")]
+pub(crate) use question::ask;
 
 /// The least stack of a worker: the interpreter and gRPC start within half of it.
 const LEAST_STACK: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{ARGUMENT, CALLED};
 use crate::error::clean;
 use crate::job::WorkerProgram;
-use crate::process::{Program, SandboxTerms};
+use crate::process::{self, Program, SandboxTerms};
 use crate::{Error, cache};
 
 /// The second argument of a program that is to describe itself.
@@ -95,16 +95,13 @@ pub fn ask(path: &Path) -> Result<Description, Error> {
     if let Some(description) = known.as_ref().and_then(|known| known.get(path)) {
         return Ok(description.clone());
     }
-    let output = Command::new(path)
-        .args([ARGUMENT, DESCRIBE])
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| unfit(path, &error.to_string()))?;
-    let description: Description = match serde_json::from_slice(&output.stdout) {
-        Ok(description) if output.status.success() => description,
+    let mut command = Command::new(path);
+    command.args([ARGUMENT, DESCRIBE]).env_clear();
+    let answer = process::ask(command).map_err(|error| unfit(path, &error.to_string()))?;
+    let description: Description = match serde_json::from_slice(&answer.stdout) {
+        Ok(description) if answer.succeeded => description,
         _ => {
-            let said = clean(String::from_utf8_lossy(&output.stderr).trim(), 300);
+            let said = clean(String::from_utf8_lossy(&answer.stderr).trim(), 300);
             return Err(unfit(path, &format!("it does not say what it is ({said})")));
         }
     };
