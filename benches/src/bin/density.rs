@@ -1,4 +1,4 @@
-//! How much memory live wasm jobs take: `cargo run --release -p cloister-benches --bin density -- [JOBS]`.
+//! How much memory live wasm jobs take: `cargo run --release --bin density -- [JOBS]`.
 //!
 //! Each job has loaded a source, called its function once, and stays alive. Memory is the kernel's account of this
 //! process (`/proc/self/smaps_rollup`).

@@ -1,4 +1,4 @@
-//! The price of isolation, in pictures and numbers: `cargo run --release -p cloister-benches --bin report -- --help`.
+//! The price of isolation, in pictures and numbers: `cargo run --release --bin report -- --help`.
 
 fn main() -> anyhow::Result<()> {
     cloister::worker::run_if_asked();

@@ -1,5 +1,5 @@
 //! Honest and hostile tenants side by side, for minutes:
-//! `cargo run --release -p cloister-benches --bin soak -- [--minutes 10] [--tenants 50] [--mode wasm]`.
+//! `cargo run --release --bin soak -- [--minutes 10] [--tenants 50] [--mode wasm]`.
 //!
 //! Every fifth tenant is hostile: in turns its calls spin, eat memory, recurse, flood the output, exit and tamper with
 //! the interpreter, and each of them must end in the error that it should. The others compute, and every result is
