@@ -206,7 +206,9 @@ impl fmt::Display for Limit {
         match self {
             Limit::Memory { limit: 0, .. } => f.write_str("out of memory; use smaller bundles"),
             Limit::Memory { limit, used, scope } => {
-                write!(f, "memory limit of {} MiB{scope} reached", limit >> 20)?;
+                // What is asked for at once may be more than can be asked of the host, which then does not hear of it.
+                let how = if used.is_some_and(|used| used < *limit) { "would be passed" } else { "reached" };
+                write!(f, "memory limit of {} MiB{scope} {how}", limit >> 20)?;
                 if let Some(used) = used {
                     write!(f, " (in use: {} MiB)", used >> 20)?;
                 }
@@ -280,7 +282,15 @@ pub(crate) fn clean(text: &str, cap: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{Limit, Scope, clean};
+
+    #[test]
+    fn a_memory_limit_tells_what_was_in_use() {
+        let text = |used| Limit::Memory { limit: 256 << 20, used, scope: Scope::Executor }.to_string();
+        assert!(text(Some(257 << 20)).starts_with("memory limit of 256 MiB reached (in use: 257 MiB); raise"));
+        assert!(text(Some(28 << 20)).starts_with("memory limit of 256 MiB would be passed (in use: 28 MiB); raise"));
+        assert!(text(None).starts_with("memory limit of 256 MiB reached; raise"));
+    }
 
     #[test]
     fn control_characters_are_escaped_and_text_is_capped() {
