@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloister::wasm::BareSandbox;
 use cloister::{ExecutionMode, Job, JobOptions, Session};
-use cloister_benches::{ADD, ints};
+use cloister_benches::{ADD, JSON, documents, ints};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 /// A job whose load takes long and leaves much: modules that are not in the image, and a few megabytes of data.
@@ -50,11 +50,13 @@ fn sandboxes(criterion: &mut Criterion) {
 /// result is the way back from it.
 fn forks(criterion: &mut Criterion) {
     let state = STATE.replace("def remember", "def f");
-    for (name, source) in [("x + 1", ADD), ("some MB of state", state.as_str())] {
+    let workloads =
+        [("x + 1", ADD, ints(1)), ("JSON", JSON, documents(100, 1)), ("some MB of state", state.as_str(), ints(1))];
+    for (name, source, column) in workloads {
         let mut group = criterion.benchmark_group(format!("fork, {name}"));
         group.measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_millis(500));
         let parent = Session::new().job(JobOptions::new(ExecutionMode::Wasm).source("udf.py", source)).expect("a job");
-        let (column, rows) = ([ints(1)], 1);
+        let (column, rows) = ([column], 1);
         let function = parent.function("f").expect("f");
         let call = || drop(black_box(function.call(&column, rows).expect("a result")));
         call();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use cloister::ExecutionMode::Thread;
-use cloister::thread::with_frames_only;
+use cloister::with_frames_only;
 use cloister_benches::{ADD, Bare, JSON, documents, function, ints};
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 

@@ -3,6 +3,7 @@
 pub mod arrays;
 pub mod cases;
 pub use cloister_isolation::columns;
+pub mod proc;
 pub mod runner;
 pub mod ways;
 

@@ -5,16 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::DataType;
-use cloister::{Argument, Error, ExecutionMode, FunctionOptions, JobOptions, Session, thread, wasm};
-
-/// Jobs that `run` starts in `mode` send every bundle in a frame.
-pub fn framed<R>(mode: ExecutionMode, run: impl FnOnce() -> R) -> R {
-    match mode {
-        ExecutionMode::Thread => thread::with_frames_only(run),
-        ExecutionMode::Wasm => wasm::with_frames_only(run),
-        _ => panic!("{mode} mode has one way only"),
-    }
-}
+use cloister::{Argument, Error, ExecutionMode, FunctionOptions, JobOptions, Session, with_frames_only};
 
 /// All cases in a mode.
 ///
@@ -121,7 +112,7 @@ pub fn agree(
         function.evaluate(arguments, rows).map(|evaluation| evaluation.column)
     };
     let direct = call();
-    let framed = framed(mode, call);
+    let framed = with_frames_only(call);
     match (&direct, &framed) {
         (Ok(direct), Ok(framed)) => {
             assert_eq!(direct, framed, "{source}");

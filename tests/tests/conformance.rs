@@ -24,7 +24,7 @@ fn wasm() {
 
 #[test]
 fn wasm_by_frames() {
-    cloister::wasm::with_frames_only(|| run(Place::Wasm));
+    cloister::with_frames_only(|| run(Place::Wasm));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn thread() {
 
 #[test]
 fn thread_by_frames() {
-    cloister::thread::with_frames_only(|| run(Place::Thread));
+    cloister::with_frames_only(|| run(Place::Thread));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use cloister::ExecutionMode::Process;
 use cloister::{Error, Hardening, Job, JobOptions, Layer, Limits, Promise, Session};
+use cloister_tests::proc::WorkerProcess;
 
 /// Runs what it is given, and says what came of it.
 const ATTEMPT: &str = r#"
@@ -255,26 +256,12 @@ fn what_the_kernel_says_of_a_worker() {
     let all = ["descriptors", "privileges", "limits", "connections", "system calls"];
     let Some(()) = in_force(&all) else { return };
     let job = job(options(ATTEMPT));
-    let pid = attempt(&job, "os.getpid()").expect("a number").replace("done: ", "");
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("a file of the worker's");
-    let status = read("status");
-    for line in ["CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000"] {
-        assert!(status.contains(line), "{status}");
-    }
-    for line in ["CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Seccomp_filters:\t2"] {
-        assert!(status.contains(line), "{status}");
-    }
-    let limits = read("limits");
-    let limit = |name: &str| {
-        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
-        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(limit("Max core file size"), ["0", "0"]);
-    assert_eq!(limit("Max file size"), ["0", "0"]);
-    assert_eq!(limit("Max open files"), ["512", "512"]);
-    let environment = read("environ");
-    let names: Vec<&str> = environment.split('\0').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
-    assert_eq!(names, ["CLOISTER_SOCKET", "CLOISTER_TOKEN", "LANG"]);
+    let worker = WorkerProcess(attempt(&job, "os.getpid()").expect("a number").replace("done: ", ""));
+    worker.assert_confined();
+    assert_eq!(worker.limit("Max core file size"), ["0", "0"]);
+    assert_eq!(worker.limit("Max file size"), ["0", "0"]);
+    assert_eq!(worker.limit("Max open files"), ["512", "512"]);
+    assert_eq!(worker.environment(), ["CLOISTER_SOCKET", "CLOISTER_TOKEN", "LANG"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use arrow::datatypes::Int64Type;
 use cloister::{
     Error, ExecutionMode, Hardening, Job, JobOptions, Limit, Limits, LogStream, Scope, Session, WorkerProgram, process,
 };
+use cloister_tests::proc::WorkerProcess;
 
 /// The program that is started.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sandbox_worker");
@@ -119,31 +120,19 @@ fn what_the_kernel_says_of_a_worker() {
     let job = job(options());
     assert_eq!(number(&job, "echo", 7), 7);
     let pid = new_child(&BTreeSet::new());
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("a file of the worker's");
-    let status = read("status");
+    let worker = WorkerProcess(pid.to_string());
     if has(&["privileges", "connections", "system calls"]) {
-        for line in ["CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000"] {
-            assert!(status.contains(line), "{status}");
-        }
-        for line in ["CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Seccomp_filters:\t2"] {
-            assert!(status.contains(line), "{status}");
-        }
+        worker.assert_confined();
     }
-    let limits = read("limits");
-    let limit = |name: &str| {
-        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
-        line.split_whitespace().next().map(str::to_owned).expect("a value")
-    };
+    let limit = |name: &str| worker.limit(name).swap_remove(0);
     let data: u64 = limit("Max data size").parse().expect("a limit on data");
     assert!((256 * MIB..4096 * MIB).contains(&data), "{data}");
     assert_eq!(limit("Max core file size"), "0");
     if has(&["limits"]) {
         assert_eq!((limit("Max file size"), limit("Max open files")), ("0".into(), "512".into()));
     }
-    let environment = read("environ");
-    let names: Vec<&str> = environment.split('\0').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
-    assert_eq!(names, ["CLOISTER_CACHE", "CLOISTER_SOCKET", "CLOISTER_TOKEN"]);
-    let session = read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(3).map(str::to_owned));
+    assert_eq!(worker.environment(), ["CLOISTER_CACHE", "CLOISTER_SOCKET", "CLOISTER_TOKEN"]);
+    let session = worker.read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(3).map(str::to_owned));
     assert_eq!(session, Some(pid.to_string()), "a session of its own");
     // The memory that the image starts with is the one file of the host's that it has open.
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the worker's descriptors") {

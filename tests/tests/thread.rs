@@ -8,7 +8,7 @@ use arrow::array::*;
 use arrow::datatypes::DataType;
 use cloister::{
     Argument, CallOptions, Error, ExecutionMode, Function, FunctionOptions, Job, JobOptions, Limit, Limits, LogStream,
-    Session, thread,
+    Session, with_frames_only,
 };
 use cloister_tests::wait_for;
 
@@ -198,7 +198,7 @@ fn a_deadline_interrupts_python_code() {
     let spin = |frames: bool| {
         let deadline = limits(|limits| limits.deadline = Some(Duration::from_millis(150)));
         let start = || Session::new().job(options(SPIN).limits(deadline)).expect("a job");
-        let job = if frames { thread::with_frames_only(start) } else { start() };
+        let job = if frames { with_frames_only(start) } else { start() };
         let f = function(&job, "f");
         f.call(&[ints([0])], 1).expect("in time");
         for x in [1, 2, 3] {

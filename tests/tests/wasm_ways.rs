@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow::array::*;
 use arrow::datatypes::DataType;
-use cloister::{Error, ExecutionMode, Job, JobOptions, Limit, Session};
+use cloister::{Error, ExecutionMode, Job, JobOptions, Limit, Session, with_frames_only};
 use cloister_tests::{wait_for, ways};
 
 fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
@@ -25,7 +25,7 @@ fn both(source: &str, column: &ArrayRef, limit: impl Fn(&mut JobOptions)) -> [(J
         let outcome = job.function("f").and_then(|f| f.call(std::slice::from_ref(column), column.len()));
         (job, outcome)
     };
-    [call(), ways::framed(ExecutionMode::Wasm, call)]
+    [call(), with_frames_only(call)]
 }
 
 #[test]

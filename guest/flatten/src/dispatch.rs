@@ -16,8 +16,8 @@ use wasm_encoder::{
     BlockType, CodeSection, ElementSection, Function, FunctionSection, Instruction, NameMap, NameSection, TableSection,
 };
 use wasmparser::{
-    CodeSectionReader, CompositeInnerType, ElementItems, ElementKind, ElementSectionReader, FuncType,
-    FunctionSectionReader, Name, Operator, Parser, Payload, TableSectionReader, TypeRef,
+    CodeSectionReader, ElementItems, ElementKind, ElementSectionReader, FuncType, FunctionSectionReader, Name,
+    Operator, Parser, Payload, TableSectionReader, TypeRef,
 };
 
 use crate::error::Error;
@@ -74,11 +74,8 @@ impl Plan {
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::TypeSection(section) => {
-                    for ty in section.into_iter().flat_map(|group| group.map(|group| group.into_types())).flatten() {
-                        let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
-                            return Err(Error::unsupported("a type that is no function type"));
-                        };
-                        plan.types.push(ty);
+                    for ty in section.into_iter_err_on_gc_types() {
+                        plan.types.push(ty?);
                     }
                 }
                 Payload::ImportSection(section) => {

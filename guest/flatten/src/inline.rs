@@ -10,8 +10,7 @@ use std::collections::HashMap;
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode, RoundtripReencoder};
 use wasm_encoder::{CodeSection, Function, Instruction, Module};
 use wasmparser::{
-    BlockType, CompositeInnerType, ElementItems, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload,
-    TypeRef, ValType,
+    BlockType, ElementItems, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef, ValType,
 };
 
 use crate::error::Error;
@@ -76,11 +75,8 @@ impl<'a> Code<'a> {
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::TypeSection(section) => {
-                    for ty in section.into_iter().flat_map(|group| group.map(|group| group.into_types())).flatten() {
-                        let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
-                            return Err(Error::unsupported("a type that is no function type"));
-                        };
-                        types.push(ty);
+                    for ty in section.into_iter_err_on_gc_types() {
+                        types.push(ty?);
                     }
                 }
                 Payload::ImportSection(section) => {

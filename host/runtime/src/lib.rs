@@ -38,6 +38,7 @@ mod error;
 mod executor;
 #[doc(hidden)]
 pub mod frame;
+mod frames_only;
 mod function;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -68,6 +69,8 @@ pub mod worker;
 
 pub use cancel::CancelToken;
 pub use error::{Error, Limit, Scope, TypeError, UserError};
+#[doc(hidden)]
+pub use frames_only::with_frames_only;
 pub use function::{Argument, CallOptions, Evaluation, Function, FunctionOptions, OnError};
 pub use hardening::{Hardening, Layer};
 pub use job::{Job, JobOptions, JobStats, WorkerProgram};

@@ -19,14 +19,13 @@ mod interpreter;
 mod output;
 mod watch;
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::account::Account;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, ModeReport};
+use crate::{Error, ExecutionMode, ModeReport, frames_only};
 
 use interpreter::Interpreter;
 
@@ -41,19 +40,6 @@ pub(crate) fn report() -> ModeReport {
         Err(error) => report.problems.push(error),
     }
     report
-}
-
-thread_local! {
-    static FRAMES_ONLY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Jobs that `run` starts convert no column directly: for tests that compare the two ways.
-#[doc(hidden)]
-pub fn with_frames_only<R>(run: impl FnOnce() -> R) -> R {
-    let before = FRAMES_ONLY.replace(true);
-    let result = run();
-    FRAMES_ONLY.set(before);
-    result
 }
 
 pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account) -> Result<Box<dyn Factory>, Error> {
@@ -74,7 +60,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         interpreter: Interpreter::shared()?,
         log: log.clone(),
         reply_limit: options.limits.result,
-        frames_only: FRAMES_ONLY.get(),
+        frames_only: frames_only::is_on(),
     }))
 }
 

@@ -25,7 +25,6 @@ mod state;
 mod tests;
 mod watch;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ use crate::cpu::CpuClock;
 use crate::executor::{CallContext, Executor};
 use crate::job::{Factory, JobOptions};
 use crate::log::JobLog;
-use crate::{Error, ExecutionMode, Limits, ModeReport};
+use crate::{Error, ExecutionMode, Limits, ModeReport, frames_only};
 
 use engine::Engine;
 
@@ -87,7 +86,7 @@ pub(crate) fn factory(options: &JobOptions, log: &Arc<JobLog>, account: &Account
         None => Engine::shared(&|message| tracing::info!("{message}"))?,
     };
     is_enough(memory, &engine)?;
-    let columns = (!FRAMES_ONLY.get()).then_some(options.limits.result);
+    let columns = (!frames_only::is_on()).then_some(options.limits.result);
     Ok(Box::new(WasmFactory { engine, memory, log: log.clone(), columns }))
 }
 
@@ -155,19 +154,6 @@ struct WasmFactory {
     log: Arc<JobLog>,
     /// See [`sandbox::Sandbox::new`].
     columns: Option<usize>,
-}
-
-thread_local! {
-    static FRAMES_ONLY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Jobs that `run` starts send every bundle in a frame: for tests that compare the two ways.
-#[doc(hidden)]
-pub fn with_frames_only<R>(run: impl FnOnce() -> R) -> R {
-    let before = FRAMES_ONLY.replace(true);
-    let result = run();
-    FRAMES_ONLY.set(before);
-    result
 }
 
 impl Factory for WasmFactory {

@@ -21,7 +21,10 @@ fn everything(length: usize) -> Vec<Range<usize>> {
 /// Whether this kernel tells which pages were written to.
 pub fn is_supported() -> bool {
     #[cfg(target_os = "linux")]
-    return linux::written(std::ptr::null(), 0).is_some();
+    {
+        static SUPPORTED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *SUPPORTED.get_or_init(|| linux::written(std::ptr::null(), 0).is_some())
+    }
     #[cfg(not(target_os = "linux"))]
     false
 }
