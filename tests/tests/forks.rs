@@ -188,6 +188,30 @@ fn cancelling_ends_one_of_parent_and_fork() {
 }
 
 #[test]
+fn each_fork_has_all_that_was_written_since_the_last_on_whatever_thread() {
+    let parent = job("
+table = {}
+def f(x: int) -> int:
+    table[x] = [x] * (x * 37 % 3000)
+    return digest(0)
+def digest(_: int) -> int:
+    return sum((number + 1) * sum(values) + len(values) for number, values in table.items())
+");
+    for round in 0..60 {
+        let expected = match round % 3 {
+            0 => std::thread::scope(|scope| scope.spawn(|| call(&parent, "f", round)).join().expect("no panic")),
+            _ => call(&parent, "f", round),
+        };
+        let child = parent.fork().expect("a fork");
+        assert_eq!(call(&child, "digest", 0), expected, "round {round}");
+        if round % 2 == 0 {
+            call(&child, "f", 1_000 + round);
+            assert_eq!(call(&parent, "digest", 0), expected, "round {round}");
+        }
+    }
+}
+
+#[test]
 fn a_fork_of_a_busy_job_waits_and_one_of_a_dead_sandbox_is_loaded_anew() {
     let parent = job("
 import time

@@ -10,7 +10,7 @@ use wasmtime::{Instance, Memory, ModuleExport, Store, Trap, TypedFunc, WasmParam
 
 use super::columns::{Columns, Guest, Known};
 use super::engine::Engine;
-use super::memory::{Image, NoImage, Polled, Ticket};
+use super::memory::{Image, NoImage, Polled, Ticket, Written};
 use super::state::State;
 use super::watch::Place;
 use super::{settings, stack};
@@ -31,6 +31,8 @@ pub struct Sandbox {
     store: Store<State>,
     instance: Instance,
     memory: Memory,
+    /// Of the memory's pages.
+    written: Written,
     handle: TypedFunc<(u32, u32), u32>,
     post_handle: TypedFunc<u32, ()>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
@@ -102,6 +104,7 @@ impl Sandbox {
             store,
             instance,
             memory,
+            written: Written::default(),
             handle,
             post_handle,
             realloc,
@@ -163,6 +166,7 @@ impl Sandbox {
 
     /// All of its memory, to change what lies there between two calls, as a part of the making of an image.
     pub(super) fn memory_mut(&mut self) -> &mut [u8] {
+        self.written.by_this_thread();
         self.memory.data_mut(&mut self.store)
     }
 
@@ -237,6 +241,7 @@ impl Sandbox {
         state.token = context.token.cloned();
         // A panic on the way leaves the instance in the middle of a call: it counts as dead until proven otherwise.
         self.alive = false;
+        self.written.by_this_thread();
         self.place.start(context);
         // A cancellation between the caller's check and the line above found no call to end.
         if let Some(error) = context.interruption() {
@@ -315,7 +320,8 @@ impl Executor for Sandbox {
         }
         let state = self.store.data();
         let (memory_limit, born) = (state.memory_limit, state.born);
-        let image = self.image.take(self.memory.data(&self.store), most).map_err(|error| match error {
+        let memory = self.memory.data(&self.store);
+        let image = self.image.take(memory, &mut self.written, most).map_err(|error| match error {
             NoImage::TooLarge(used) => Limit::CheckpointSize { limit: most, used: used as u64 }.into(),
             NoImage::System(error) => Error::missing(
                 format!("no memory for the image of a sandbox: {error}"),

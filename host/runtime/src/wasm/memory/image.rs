@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, Changes, Plan};
-use super::pagemap;
 use super::slot::Slot;
 use super::space::{self, View};
+use super::written::Written;
 
 /// The memory that every sandbox starts from. Read-only, shared by all.
 #[derive(Debug)]
@@ -128,11 +128,12 @@ impl Image {
     }
 
     /// The image of `memory` now, which belongs to a sandbox that was started from `self` and is not running. It may
-    /// hold `most` bytes; nothing is copied if it would hold more.
-    pub fn take(self: &Arc<Image>, memory: &[u8], most: u64) -> Result<Arc<Image>, NoImage> {
+    /// hold `most` bytes; nothing is copied if it would hold more. `written`: what is known of that memory.
+    pub fn take(self: &Arc<Image>, memory: &[u8], written: &mut Written, most: u64) -> Result<Arc<Image>, NoImage> {
         let page = space::page();
         // What the sandbox wrote to, and what its own image had changed already.
-        let mut pages: Vec<usize> = pagemap::written(memory.as_ptr(), memory.len())
+        let mut pages: Vec<usize> = written
+            .ranges(memory, self.base.length())
             .into_iter()
             .chain(self.changes.iter().flat_map(Changes::places))
             .flat_map(|range| range.step_by(page))

@@ -1,7 +1,7 @@
 //! The memories of sandboxes, owned by the host: a sandbox starts as a copy-on-write mapping of an image, and any
 //! sandbox's memory can become an image for others.
 //!
-//! `space` (address space and system calls), `pagemap` (which pages were written to), `image` and `changes` (what a
+//! `space` (address space and system calls), `pagemap` and `written` (which pages were written to), `image` and `changes` (what a
 //! memory starts as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
 //!
 //! # What wasmtime asks of a `MemoryCreator`, and how it is met
@@ -32,6 +32,7 @@ mod slot;
 mod space;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::cell::RefCell;
 use std::io;
@@ -46,6 +47,7 @@ use crate::Error;
 pub use image::{Base, Image, NoImage};
 pub use polled::Polled;
 use slot::Slot;
+pub use written::Written;
 
 /// The size of a page of WebAssembly.
 pub const WASM_PAGE: usize = 64 << 10;

@@ -9,7 +9,7 @@ use wasm_encoder::{
 use wasmtime::{Engine, Instance, Module, Store};
 
 use super::slot::Slot;
-use super::{Base, Image, Memories, NoImage, WASM_PAGE, pagemap};
+use super::{Base, Image, Memories, NoImage, WASM_PAGE, Written, pagemap};
 use crate::wasm::settings::{self, GUARD, ROOM};
 
 /// A base of two wasm pages in which byte `i` is `i % 251`.
@@ -55,7 +55,7 @@ fn nothing_of_a_job_s_image_remains_in_a_slot() {
         parent.grow(length).expect("grown");
         bytes(&mut parent)[5] = 0xff;
         bytes(&mut parent)[WASM_PAGE..].fill(0xee);
-        let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
+        let image = plain.take(bytes(&mut parent), &mut Written::default(), u64::MAX).expect("an image");
         assert_eq!(image.is_copied(), copied);
         let mut slot = filled(&image);
         assert_eq!(bytes(&mut slot), bytes(&mut parent));
@@ -78,7 +78,7 @@ fn clean_slots_of_an_image_that_goes_are_the_base_s() {
     let mut parent = filled(&plain);
     parent.grow(3 * WASM_PAGE).expect("grown");
     bytes(&mut parent)[WASM_PAGE - 1..].fill(0xee);
-    let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
+    let image = plain.take(bytes(&mut parent), &mut Written::default(), u64::MAX).expect("an image");
     let memories = Memories::default();
     memories.prepare(&image).expect("a slot");
     assert_eq!((image.idle().len(), plain.idle().len()), (1, 0));
@@ -94,9 +94,9 @@ fn an_image_that_may_not_be_so_large_is_not_made() {
     let plain = Image::of(base());
     let mut parent = filled(&plain);
     bytes(&mut parent)[..WASM_PAGE].fill(0xee);
-    let refused = plain.take(bytes(&mut parent), WASM_PAGE as u64 - 1);
+    let refused = plain.take(bytes(&mut parent), &mut Written::default(), WASM_PAGE as u64 - 1);
     assert!(matches!(refused, Err(NoImage::TooLarge(WASM_PAGE))), "{refused:?}");
-    assert!(plain.take(bytes(&mut parent), WASM_PAGE as u64).is_ok());
+    assert!(plain.take(bytes(&mut parent), &mut Written::default(), WASM_PAGE as u64).is_ok());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn an_image_is_the_memory_and_does_not_follow_it() {
     for at in [0, 4096, 70_000, 3 * WASM_PAGE, 9 * WASM_PAGE - 1] {
         bytes(&mut parent)[at] ^= 0x5a;
     }
-    let image = plain.take(bytes(&mut parent), u64::MAX).expect("an image");
+    let image = plain.take(bytes(&mut parent), &mut Written::default(), u64::MAX).expect("an image");
     let expected = bytes(&mut parent).to_vec();
     bytes(&mut parent).fill(1);
     let (mut one, mut other) = (filled(&image), filled(&image));
@@ -116,7 +116,7 @@ fn an_image_is_the_memory_and_does_not_follow_it() {
     assert!(bytes(&mut other) == expected, "one sandbox's writes reach another");
     // An image of a sandbox that was started from an image has the changes of both.
     bytes(&mut other)[12_345] ^= 1;
-    let second = image.take(bytes(&mut other), u64::MAX).expect("an image");
+    let second = image.take(bytes(&mut other), &mut Written::default(), u64::MAX).expect("an image");
     assert!(bytes(&mut filled(&second)) == bytes(&mut other));
     drop((plain, image, parent, other));
     assert_eq!(bytes(&mut filled(&second))[9 * WASM_PAGE - 1], 0x5a);
@@ -128,7 +128,7 @@ fn unchanged_memory_makes_an_empty_image() {
     let mut slot = filled(&plain);
     // Written with what was there: the kernel calls the page changed, the image does not.
     bytes(&mut slot)[0] = 0;
-    let image = plain.take(bytes(&mut slot), u64::MAX).expect("an image");
+    let image = plain.take(bytes(&mut slot), &mut Written::default(), u64::MAX).expect("an image");
     assert_eq!(image.changed_bytes(), 0);
     assert_eq!(image.changes().count(), 0);
 }
@@ -145,6 +145,35 @@ fn the_kernel_tells_which_pages_were_written() {
     let expected = if pagemap::is_supported() { 3 * page..4 * page } else { 0..slot.length() };
     assert_eq!(written.len(), 1);
     assert_eq!(written[0], expected);
+}
+
+#[test]
+fn what_was_written_since_the_last_look_is_found() {
+    let plain = Image::of(base());
+    let mut slot = filled(&plain);
+    let page = super::space::page();
+    let mut written = Written::default();
+    let mut expected = Vec::new();
+    for at in [1, 5, 9, 9, 2, 20] {
+        written.by_this_thread();
+        bytes(&mut slot)[at * page] ^= 0xff;
+        expected.push(at * page..(at + 1) * page);
+        let found = written.ranges(bytes(&mut slot), 2 * WASM_PAGE);
+        let covers = |page: &std::ops::Range<usize>| found.iter().any(|f| f.start <= page.start && page.end <= f.end);
+        assert!(expected.iter().all(covers), "{found:?}");
+    }
+    // Another thread's page faults are not counted here.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            written.by_this_thread();
+            bytes(&mut slot)[30 * page] = 0xff;
+        });
+    });
+    written.by_this_thread();
+    assert!(written.ranges(bytes(&mut slot), 2 * WASM_PAGE).iter().any(|range| range.contains(&(30 * page))));
+    slot.grow(5 * WASM_PAGE).expect("grown");
+    bytes(&mut slot)[4 * WASM_PAGE] = 1;
+    assert!(written.ranges(bytes(&mut slot), 2 * WASM_PAGE).iter().any(|range| range.contains(&(4 * WASM_PAGE))));
 }
 
 /// A module as the image is one: no data, a memory that starts with two pages, and one for flags. Its functions load
