@@ -54,8 +54,8 @@ class Cluster:
         self.select = self.result = None
         self.jobs = []
 
-    def load(self, source, function, arguments, result):
-        """Makes the function `f` of a source; `arguments` are in SQL from the number `id` of a row."""
+    def load(self, source, function, argument, result):
+        """Makes the function `f` of a source; `argument` has its SQL arguments, from the number `id` of a row."""
         # By value to the worker, as what is defined in a program is.
         names = {"__name__": "__main__"}
         exec(compile(source, "udf.py", "exec"), names)
@@ -66,10 +66,7 @@ class Cluster:
         self.tables.create_temporary_system_function("f", f)
         self.tables.execute_sql("DROP TEMPORARY TABLE IF EXISTS nowhere")
         self.tables.execute_sql(f"CREATE TEMPORARY TABLE nowhere (x {result}) WITH ('connector' = 'blackhole')")
-        # The planner knows the type of a struct only if it is a column.
-        columns = ", ".join(f"{argument} AS a{index}" for index, argument in enumerate(arguments))
-        names = ", ".join(f"a{index}" for index in range(len(arguments)))
-        self.select = f"SELECT f({names}) AS x FROM (SELECT {columns} FROM numbers)"
+        self.select = f"SELECT f({argument}) AS x FROM numbers"
         self.result = result
         return True
 
