@@ -1,8 +1,8 @@
 //! The memories of sandboxes, owned by the host: a sandbox starts as a copy-on-write mapping of an image, and any
 //! sandbox's memory can become an image for others.
 //!
-//! `space` (address space and system calls), `pagemap` and `written` (which pages were written to), `image` and `changes` (what a
-//! memory starts as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
+//! `space` (address space and system calls), `pagemap` and `written` (which pages were written to), `image` and `changes`
+//! (what a memory starts as), `slot` (one memory's place, reused), and here the hand-over to wasmtime.
 //!
 //! # What wasmtime asks of a `MemoryCreator`, and how it is met
 //!
